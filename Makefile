@@ -1,0 +1,61 @@
+# Five words: install, fix, check, test, demo. Each does all the set-up that it needs.
+
+PYTHON ?= python3
+VENV := .venv
+PEER := .venv-mlflow
+BIN := $(VENV)/bin
+
+# Bytecode is worth having: without it every command compiles its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install fix check test test-faults demo benchmarks clean
+
+help: ## show these words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.dev ## set up .venv with everything for working on pack
+
+fix: install ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: install ## formatting, lint and strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: install $(PEER)/.done ## all tests, against real MLflow in its own environment
+	PACK_TEST_MLFLOW_PYTHON=$(CURDIR)/$(PEER)/bin/python $(BIN)/python -m pytest -n auto $(ARGS)
+
+test-faults: install ## kills, full disks and races at full size
+	PACK_TEST_FULL_SIZE=1 $(BIN)/python -m pytest -m faults $(ARGS)
+
+demo: $(VENV)/.demo ## from a data frame to a served alias
+	$(BIN)/python examples/quickstart.py
+
+benchmarks: install $(PEER)/.done ## ratios against MLflow, measured in one run
+	$(BIN)/python -m benchmarks.packaging --peer $(PEER)/bin/python
+
+clean: ## remove the environments and caches that make has built
+	rm -rf $(VENV) $(PEER) .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -U "pip>=25.1"
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "setting up $(VENV) (about a minute, once)"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	@touch $@
+
+$(PEER)/.done: tests/interop/constraints-mlflow.txt
+	@echo "setting up $(PEER) with MLflow, the peer of the interoperability tests (some minutes, once)"
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install -q -c tests/interop/constraints-mlflow.txt mlflow==3.17.2 skops
+	@touch $@

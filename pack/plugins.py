@@ -1,0 +1,87 @@
+"""Tables of plugins: a name, the class behind it as a string, and what to install for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pack.errors import MissingPackage, NotFound
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a table: where the object is, which types it handles, and which package it needs."""
+
+    target: str
+    handles: tuple[str, ...] = ()
+    needs: str | None = None
+
+    def load(self) -> Any:
+        """Import the object behind `module:attribute`; raises `MissingPackage` with the install command."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if self.needs is None or (error.name or "").partition(".")[0] == "pack":
+                raise
+            raise missing(error.name or self.needs, self.needs) from error
+
+
+def missing(module: str, package: str) -> MissingPackage:
+    """The error for an optional package that is not installed, with the exact command that installs it."""
+    return MissingPackage(f"the Python module {module!r} is not installed", hint=f"install it: pip install {package}")
+
+
+class Table(Mapping[str, Entry]):
+    """Built-in rows plus those that installed packages add through an entry-point group; built-in rows win."""
+
+    def __init__(self, noun: str, rows: Mapping[str, Entry], group: str | None = None) -> None:
+        self.noun = noun
+        self.group = group
+        self._rows = dict(rows)
+
+    @cached_property
+    def _all(self) -> dict[str, Entry]:
+        return {**self._guests(), **self._rows}
+
+    def _guests(self) -> dict[str, Entry]:
+        if self.group is None:
+            return {}
+        from importlib.metadata import entry_points
+
+        return {point.name: _guest(point.load()) for point in entry_points(group=self.group)}
+
+    def refresh(self) -> None:
+        """Look for newly installed guests again at the next use."""
+        self.__dict__.pop("_all", None)
+
+    def __getitem__(self, name: str) -> Entry:
+        row = self._rows.get(name) or self._all.get(name)
+        if row is None:
+            known = ", ".join(sorted(self._all))
+            raise NotFound(f"no {self.noun} is named {name!r}", hint=f"known: {known}")
+        return row
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows or name in self._all
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def load(self, name: str) -> Any:
+        """Import and return the object that the row `name` stands for."""
+        return self[name].load()
+
+
+def _guest(found: Any) -> Entry:
+    """A guest's entry point names an `Entry`, or the class itself, which then says what it `handles`."""
+    if isinstance(found, Entry):
+        return found
+    target = f"{found.__module__}:{found.__qualname__}"
+    return Entry(target, handles=tuple(getattr(found, "handles", ())))

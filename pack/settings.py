@@ -1,0 +1,136 @@
+"""Every `PACK_*` variable, read when it is asked for; MLflow's name is honoured where one exists.
+
+`settings.tracking_uri()` reads the environment at each call and remembers nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pack.errors import InvalidValue
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One variable: its name, how its text is read, what holds without it, and MLflow's name as a fallback."""
+
+    name: str
+    read: Callable[[str], T]
+    default: T
+    says: str
+    fallback: str | None = None
+
+    def __call__(self) -> T:
+        """The value in force now; raises `InvalidValue` for text that cannot be read."""
+        for name in (self.name, self.fallback):
+            text = os.environ.get(name) if name else None
+            if name and text not in (None, ""):
+                return self._value(name, str(text))
+        return self.default
+
+    def is_set(self) -> bool:
+        """Whether the environment sets this variable under either name."""
+        return any(os.environ.get(name) for name in (self.name, self.fallback) if name)
+
+    def _value(self, name: str, text: str) -> T:
+        try:
+            return self.read(text)
+        except ValueError as error:
+            raise InvalidValue(
+                f"{name} is set to {text!r}: {error}", hint=f"{self.says}; unset it for the default, {self.default!r}"
+            ) from error
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"true", "false", "1", "0", "yes", "no"}:
+        raise ValueError("expected true or false")
+    return word in {"true", "1", "yes"}
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("expected a number from 0 up")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("expected a number of seconds above 0")
+    return number
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    import json
+
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("expected a JSON object")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return word
+
+    return read
+
+
+tracking_uri = Setting[str | None]("PACK_TRACKING_URI", str, None, "where runs are recorded", "MLFLOW_TRACKING_URI")
+registry_uri = Setting[str | None]("PACK_REGISTRY_URI", str, None, "where models are registered", "MLFLOW_REGISTRY_URI")
+experiment_name = Setting[str | None](
+    "PACK_EXPERIMENT_NAME", str, None, "the experiment of new runs, by name", "MLFLOW_EXPERIMENT_NAME"
+)
+experiment_id = Setting[str | None](
+    "PACK_EXPERIMENT_ID", str, None, "the experiment of new runs, by id", "MLFLOW_EXPERIMENT_ID"
+)
+run_id = Setting[str | None]("PACK_RUN_ID", str, None, "the run that the next start_run resumes", "MLFLOW_RUN_ID")
+run_context = Setting[dict[str, Any]](
+    "PACK_RUN_CONTEXT", _json_object, {}, "a JSON object of tags for new runs", "MLFLOW_RUN_CONTEXT"
+)
+trust = Setting[str](
+    "PACK_TRUST", _one_of("default", "safe", "signed", "all"), "default", "which models may run their code"
+)
+state_dir = Setting[Path | None]("PACK_STATE_DIR", Path, None, "where this user's trust records are kept")
+cache_dir = Setting[Path | None]("PACK_CACHE_DIR", Path, None, "where downloads are kept")
+model_config = Setting[dict[str, Any]](
+    "PACK_MODEL_CONFIG", _json_object, {}, "a JSON object laid over a model's config", "MLFLOW_PYFUNC_INFERENCE_CONFIG"
+)
+serve_host = Setting[str]("PACK_HOST", str, "127.0.0.1", "the address that pack serve binds", "MLFLOW_HOST")
+serve_port = Setting[int]("PACK_PORT", _count, 8080, "the port that pack serve binds", "MLFLOW_PORT")
+serve_timeout = Setting[float](
+    "PACK_SERVE_TIMEOUT",
+    _seconds,
+    60.0,
+    "seconds that one scoring request may take",
+    "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+)
+serve_max_body = Setting[int](
+    "PACK_SERVE_MAX_BODY", _count, 100 * 1024 * 1024, "bytes that the body of a scoring request may have"
+)
+detect_lock = Setting[bool](
+    "PACK_DETECT_LOCK", _flag, True, "whether a project's uv.lock gives a model's requirements", "MLFLOW_UV_AUTO_DETECT"
+)
+truncate_long_values = Setting[bool](
+    "PACK_TRUNCATE_LONG_VALUES",
+    _flag,
+    True,
+    "whether long params and tags are cut rather than refused",
+    "MLFLOW_TRUNCATE_LONG_VALUES",
+)
+
+
+def all_settings() -> list[Setting[Any]]:
+    """Every setting of this file, in the order in which it stands here."""
+    return [value for value in globals().values() if isinstance(value, Setting)]

@@ -1,0 +1,228 @@
+"""One typed parser for every URI that `pack` takes; everything outside its small grammar is refused.
+
+    models:/NAME/7          ModelUri(name, version=7)         models:/NAME/latest      ModelUri(name, latest=True)
+    models:/NAME@alias      ModelUri(name, alias=...)         models:/NAME/Staging     ModelUri(name, stage=...)
+    models:/m-<32 hex>      LoggedModelUri(model_id)          any of these + /sub/path  (path=...), except m- ids
+    runs:/<run id>/path     RunUri(run_id, path)
+    file:///a, /a, a/b      PathUri(path)
+    s3://bucket/key ...     StoreUri(scheme, host, path)      and the other schemes of STORE_SCHEMES
+
+Nothing is decoded after a check: percent signs, backslashes, `..`, `#`, `?`, `;` and control characters are refused
+in names and relative paths of `models:` and `runs:` URIs, so what was checked is what is opened.
+Forms follow MLflow 3.17 (interoperability facts, URIs).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from pack.errors import InvalidUri, InvalidValue
+
+STORE_SCHEMES = frozenset(
+    {"s3", "gs", "r2", "b2", "abfss", "wasbs", "sftp", "ftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts"}
+)
+_LOGGED = re.compile(r"m-[0-9a-f]{32}")
+_RUN = re.compile(r"[0-9a-zA-Z_-]{1,64}")
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(?![\\])")
+_FORBIDDEN = re.compile(r"[\\%#?;:]")
+
+
+@dataclass(frozen=True)
+class ModelUri:
+    """A registered model: by version, alias, stage or `latest`; exactly one of the four is set."""
+
+    name: str
+    version: int | None = None
+    alias: str | None = None
+    stage: str | None = None
+    latest: bool = False
+    path: str = ""
+
+    def __str__(self) -> str:
+        which = f"@{self.alias}" if self.alias else f"/{self.version or self.stage or 'latest'}"
+        return f"models:/{self.name}{which}" + (f"/{self.path}" if self.path else "")
+
+
+@dataclass(frozen=True)
+class LoggedModelUri:
+    """A logged model by its id, `m-` and 32 hexadecimal digits."""
+
+    model_id: str
+
+    def __str__(self) -> str:
+        return f"models:/{self.model_id}"
+
+
+@dataclass(frozen=True)
+class RunUri:
+    """A path below the artifacts of a run."""
+
+    run_id: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"runs:/{self.run_id}" + (f"/{self.path}" if self.path else "")
+
+
+@dataclass(frozen=True)
+class PathUri:
+    """A path on this machine's disk."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class StoreUri:
+    """A location in an object store or on an HTTP server."""
+
+    scheme: str
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}/{self.path}"
+
+
+Uri: TypeAlias = ModelUri | LoggedModelUri | RunUri | PathUri | StoreUri
+
+
+def parse(text: str | Path) -> Uri:
+    """Read a URI or a path into its typed form; raises `InvalidUri` for anything outside the grammar."""
+    if isinstance(text, Path):
+        return PathUri(text)
+    if not text or _has_control(text):
+        raise _refused(text, "it is empty or holds control characters")
+    match = _SCHEME.match(text)
+    scheme = match.group(1).lower() if match else ""
+    if not scheme or (len(scheme) == 1 and text[1:2] == ":"):
+        return PathUri(Path(text))
+    rest = text[len(scheme) + 1 :]
+    if scheme == "models":
+        return _model(text, rest)
+    if scheme == "runs":
+        return _run(text, rest)
+    if scheme == "file":
+        return _file(text)
+    if scheme in STORE_SCHEMES:
+        return _store(text, scheme)
+    raise _refused(text, f"the scheme {scheme!r} is not known")
+
+
+def relative_path(text: str) -> str:
+    """Check a path below an artifact root, such as `plots/curve.png`; raises `InvalidValue` where it could leave it."""
+    parts = text.split("/")
+    bad = (
+        text.startswith("/")
+        or _has_control(text)
+        or _FORBIDDEN.search(text) is not None
+        or any(part in {"", ".", ".."} or unicodedata.normalize("NFKC", part) in {".", ".."} for part in parts)
+        or any(set(unicodedata.normalize("NFKC", part)) & set("/\\") for part in parts)
+        or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts)
+        or len(text.encode("utf-8", "surrogatepass")) > 4000
+    )
+    if bad:
+        raise InvalidValue(
+            f"{_shown(text)} is not a path below an artifact root",
+            hint="use a relative path of plain names, like plots/curve.png",
+        )
+    return text
+
+
+def model_name(text: str) -> str:
+    """Check the name of a registered model; raises `InvalidValue` for one that could not stand in a URI."""
+    if not isinstance(text, str) or not text.strip() or text in {".", ".."}:
+        raise InvalidValue("a model needs a name", hint="give one like 'churn'")
+    if _has_control(text) or re.search(r"[/\\:@%#?;]", text) or len(text) > 256 or text != text.strip():
+        raise InvalidValue(
+            f"{_shown(text)} cannot be the name of a model",
+            hint="use at most 256 characters, none of / \\ : @ % # ? ; or control characters, no blank at an end",
+        )
+    return text
+
+
+def _model(text: str, rest: str) -> ModelUri | LoggedModelUri:
+    parts = _segments(text, rest)
+    head, _, alias = parts[0].rpartition("@")
+    if head:
+        return ModelUri(model_name(head), alias=_word(text, alias), path=_below(parts[1:]))
+    if len(parts) == 1:
+        if _LOGGED.fullmatch(parts[0]):
+            return LoggedModelUri(parts[0])
+        raise _refused(text, "it names neither a version nor an alias")
+    name, which, path = model_name(parts[0]), parts[1], _below(parts[2:])
+    if which.isascii() and which.isdigit():
+        if len(which) > 18 or int(which) < 1:
+            raise _refused(text, "a version is a number from 1 up")
+        return ModelUri(name, version=int(which), path=path)
+    if which.lower() == "latest":
+        return ModelUri(name, latest=True, path=path)
+    return ModelUri(name, stage=_word(text, which), path=path)
+
+
+def _run(text: str, rest: str) -> RunUri:
+    parts = _segments(text, rest)
+    if not _RUN.fullmatch(parts[0]):
+        raise _refused(text, "the run id may hold only letters, digits, - and _")
+    return RunUri(parts[0], _below(parts[1:]))
+
+
+def _segments(text: str, rest: str) -> list[str]:
+    if rest.startswith("//"):
+        raise _refused(text, "it names a host")
+    parts = rest.removeprefix("/").removesuffix("/").split("/")
+    if not parts[0]:
+        raise _refused(text, "nothing follows the scheme")
+    return parts
+
+
+def _below(parts: list[str]) -> str:
+    return relative_path("/".join(parts)) if parts else ""
+
+
+def _word(text: str, word: str) -> str:
+    if not word or _FORBIDDEN.search(word) or word in {".", ".."}:
+        raise _refused(text, f"{_shown(word)} is neither a version, an alias nor a stage")
+    return word
+
+
+def _file(text: str) -> PathUri:
+    split = urlsplit(text)
+    path = unquote(split.path)
+    if split.netloc not in {"", "localhost"} or split.query or split.fragment or not path or _has_control(path):
+        raise _refused(text, "a file: URI names a path on this machine and nothing else")
+    return PathUri(Path(path))
+
+
+def _store(text: str, scheme: str) -> StoreUri:
+    split = urlsplit(text)
+    if split.query or split.fragment:
+        raise _refused(text, "a location has neither a query nor a fragment")
+    if scheme != "mlflow-artifacts" and not split.netloc:
+        raise _refused(text, "it names no bucket or host")
+    path = split.path.strip("/")
+    if path:
+        relative_path(path)
+    return StoreUri(scheme, split.netloc, path)
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in text)
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= 120 else text[:117] + "...")
+
+
+def _refused(text: str, why: str) -> InvalidUri:
+    return InvalidUri(
+        f"{_shown(text)} is not a model or artifact URI: {why}",
+        hint="use models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., runs:/RUN_ID/PATH, or a path",
+    )

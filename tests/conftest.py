@@ -1,0 +1,22 @@
+"""What every test shares: a store, a state folder and a cache of its own, and nothing from the caller's environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run each test in an empty folder, with its own records of trust and without PACK_* or MLFLOW_* variables."""
+    for name in list(os.environ):
+        if name.startswith(("PACK_", "MLFLOW_")) and not name.startswith("PACK_TEST_"):
+            monkeypatch.delenv(name)
+    world = tmp_path / "world"
+    world.mkdir()
+    monkeypatch.setenv("PACK_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PACK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(world)
+    return world
