@@ -1,0 +1,76 @@
+"""One file for each framework, the contract between them, and the save shell that they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pack.errors import InvalidValue
+from pack.flavors.base import Config as Config
+from pack.flavors.base import Flavor as Flavor
+from pack.plugins import Entry, Table
+
+if TYPE_CHECKING:
+    from pack.flavors.shell import Extras as Extras
+    from pack.mlmodel.model import Model
+
+FLAVORS = Table(
+    "flavor",
+    {
+        "sklearn": Entry(
+            "pack.flavors.sklearn:SKLearn", handles=("sklearn.base.BaseEstimator",), needs="'packml[sklearn]'"
+        ),
+        "python_function": Entry("pack.pyfunc.flavor:PythonFunction", handles=("pack.pyfunc.model.PythonModel",)),
+    },
+    group="pack.flavors",
+)
+
+
+def get(name: str, **options: Any) -> Flavor:
+    """The flavor of this name, made with its save options; raises `InvalidValue` for an option it does not have."""
+    cls = FLAVORS.load(name)
+    try:
+        flavor: Flavor = cls(**options)
+    except TypeError as error:
+        raise InvalidValue(
+            f"the {name} flavor does not take these options: {', '.join(options)}", hint=str(error)
+        ) from error
+    return flavor
+
+
+def detect(model: Any) -> str:
+    """The name of the flavor for a model, by the class names along its MRO, nearest first; imports no framework.
+
+    Functions, scripts and objects with a `predict` are `python_function`. Raises `InvalidValue` where nothing fits.
+    """
+    handles = {kind: name for name, entry in FLAVORS.items() for kind in entry.handles}
+    for kind in type(model).__mro__:
+        name = handles.get(f"{kind.__module__}.{kind.__qualname__}")
+        if name:
+            return name
+    if isinstance(model, (str, Path)) or callable(getattr(model, "predict", model)):
+        return "python_function"
+    raise InvalidValue(
+        f"no flavor handles {type(model).__module__}.{type(model).__qualname__}",
+        hint=f"give an object with a predict method, a function, or one of: {', '.join(sorted(FLAVORS))}",
+    )
+
+
+def save_model(
+    model: Any, path: str | Path, *, flavor: str | None = None, extras: Extras | None = None, **options: Any
+) -> Model:
+    """Write a model as a directory at `path`, which must not exist or be empty; answers what its MLmodel file says.
+
+    `flavor` is detected where it is not given; `options` are the flavor's own, such as `serialization_format`.
+    """
+    from pack.flavors.shell import Extras, save
+
+    return save(model, Path(path), flavor=get(flavor or detect(model), **options), extras=extras or Extras())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Extras":
+        from pack.flavors.shell import Extras
+
+        return Extras
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,64 @@
+"""The flavor contract: how to write a model into a folder, how to read it back, how to predict.
+
+Everything else (signature, input example, environment files, code, digests, the `python_function` entry, the atomic
+finish) is done once, in the save shell.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+from pack.mlmodel.signature import ModelSignature
+
+Config: TypeAlias = dict[str, Any]
+
+
+class Flavor:
+    """One framework. A flavor is made with its save options as keyword arguments, and holds nothing else."""
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def restore(cls, config: Config, python_function: Config) -> Flavor:
+        """The flavor as it was when it wrote these two blocks of the MLmodel file."""
+        return cls()
+
+    def write(self, model: Any, home: Path) -> Config:
+        """Write the model into `home` and answer the flavor's block: plain values that `read` needs."""
+        raise NotImplementedError
+
+    def read(self, home: Path, config: Config) -> Any:
+        """The model that `write` wrote into `home`, as the framework knows it."""
+        raise NotImplementedError
+
+    def predict(self, model: Any, rows: Any, params: Config) -> Any:
+        """The model's predictions for rows that its signature has passed."""
+        raise NotImplementedError
+
+    def predict_stream(self, model: Any, rows: Any, params: Config) -> Any:
+        """The model's predictions one after another, for those that can."""
+        from pack.errors import InvalidState
+
+        raise InvalidState(f"a {self.name} model does not stream", hint="call predict")
+
+    def runs_code(self, config: Config) -> str | None:
+        """Why reading this model runs code that it carries; None where it cannot."""
+        return None
+
+    def python_function(self, config: Config) -> Config | None:
+        """The flavor's own keys of the `python_function` block; None where the model cannot predict."""
+        return {"loader_module": f"mlflow.{self.name}", "data": config["data"]}
+
+    def modules(self, model: Any, home: Path, config: Config) -> set[str]:
+        """The top-level modules that the written model needs besides `packages`."""
+        return set()
+
+    def signature(self, model: Any) -> ModelSignature | None:
+        """The signature that the model itself knows; None where it knows none."""
+        return None
+
+    def ready(self, model: Any, home: Path, config: Config) -> Any:
+        """The model as `read` would give it, for a prediction before it is saved."""
+        return model

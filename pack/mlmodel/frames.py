@@ -1,0 +1,47 @@
+"""Tables of any kind as the frame that models know, and values that are missing."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+
+def as_frame(data: Any) -> Any:
+    """A Polars or Arrow table as a pandas DataFrame with the same columns; everything else as it is."""
+    library = type(data).__module__.partition(".")[0]
+    if library == "polars":
+        data = data.to_frame() if type(data).__name__ == "Series" else data
+        data = data.collect() if type(data).__name__ == "LazyFrame" else data
+        return _columns(data.columns, [column.to_list() for column in data.get_columns()], data.to_arrow())
+    if library == "pyarrow" and type(data).__name__ in {"Table", "RecordBatch"}:
+        return _columns(data.schema.names, [column.to_pylist() for column in data.columns], data)
+    return data
+
+
+def _columns(names: list[str], values: list[list[Any]], arrow: Any) -> Any:
+    """Columns by name; a whole-number column with gaps stays one of whole numbers."""
+    import pandas as pd
+    import pyarrow as pa
+
+    columns = {}
+    for name, cells, column in zip(names, values, arrow.columns, strict=True):
+        if pa.types.is_integer(column.type) and column.null_count:
+            width = column.type.bit_width
+            unsigned = "U" if pa.types.is_unsigned_integer(column.type) else ""
+            columns[name] = pd.Series(cells, dtype=f"{unsigned}Int{width}")
+        elif pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+            columns[name] = pd.Series(cells, dtype=object)
+        else:
+            columns[name] = column.to_pandas()
+    return pd.DataFrame(columns)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN, NaT or pandas' NA."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return math.isnan(value)
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and (value is pandas.NA or value is pandas.NaT)

@@ -1,0 +1,153 @@
+"""Type hints of a predict function: the signature they mean, and inputs made into what they say.
+
+The table of types follows MLflow (interoperability facts, flavors, section 14.4).
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Union, get_args, get_origin
+
+from pack.errors import InvalidValue, SchemaMismatch
+from pack.mlmodel.schema import ColSpec, Schema
+from pack.mlmodel.signature import ModelSignature
+from pack.mlmodel.types import AnyType, Array, DataType, Map, Object, Property, Type
+
+_SCALARS = {
+    int: DataType.long,
+    str: DataType.string,
+    bool: DataType.boolean,
+    float: DataType.double,
+    bytes: DataType.binary,
+    datetime: DataType.datetime,
+}
+_NONE = type(None)
+
+
+def input_hint(function: Callable[..., Any]) -> Any:
+    """The hint on the input of a predict function; None where it has none."""
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return None
+    names = [name for name in inspect.signature(function).parameters if name not in {"self", "context", "params"}]
+    return hints.get(names[0]) if names else None
+
+
+def output_hint(function: Callable[..., Any]) -> Any:
+    """The hint on what a predict function returns; None where it has none."""
+    try:
+        return typing.get_type_hints(function).get("return")
+    except (NameError, TypeError, AttributeError):
+        return None
+
+
+def signature_of(function: Callable[..., Any]) -> ModelSignature | None:
+    """The signature that the hints mean; None where the input's hint means none, as a DataFrame's."""
+    hint = input_hint(function)
+    if get_origin(hint) is not list or not get_args(hint):
+        return None
+    outputs = output_hint(function)
+    listed = get_origin(outputs) is list and get_args(outputs)
+    return ModelSignature(
+        inputs=Schema([_column(get_args(hint)[0])]),
+        outputs=Schema([_column(get_args(outputs)[0])]) if listed else None,
+    )
+
+
+def convert_input(hint: Any, data: Any) -> Any:
+    """The data as a list of what the hint says: dicts become pydantic objects, a frame its rows.
+
+    Raises `SchemaMismatch` naming the item that does not fit.
+    """
+    (item_hint,) = get_args(hint)
+    return [_item(item_hint, item, place) for place, item in enumerate(_items(data))]
+
+
+def _items(data: Any) -> list[Any]:
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        return data.iloc[:, 0].tolist() if data.shape[1] == 1 else data.to_dict(orient="records")
+    if hasattr(data, "tolist"):
+        data = data.tolist()
+    if not isinstance(data, (list, tuple)):
+        raise SchemaMismatch(f"the model takes a list, {type(data).__name__} came", hint="wrap it in a list")
+    return list(data)
+
+
+def _item(hint: Any, item: Any, place: int) -> Any:
+    from pack.mlmodel.nested import check, decode
+
+    if _is_pydantic(hint):
+        return item if isinstance(item, hint) else _validated(hint, item, place)
+    kind, required = _type(hint)
+    if item is None and not required:
+        return None
+    try:
+        found = decode(kind, item) if isinstance(item, (str, list, dict)) and _from_text(kind, item) else item
+    except ValueError as error:
+        raise SchemaMismatch(f"item {place}: {error}") from error
+    problem = check(kind, found, f"item {place}")
+    if problem:
+        raise SchemaMismatch(problem)
+    return found
+
+
+def _from_text(kind: Type, item: Any) -> bool:
+    return not (kind in {DataType.binary, DataType.datetime} and not isinstance(item, str))
+
+
+def _validated(hint: Any, item: Any, place: int) -> Any:
+    import pydantic
+
+    try:
+        return hint.model_validate(item)
+    except pydantic.ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)
+        fields = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:5])
+        raise SchemaMismatch(f"item {place} is no {hint.__name__}: {fields}") from error
+
+
+def _column(hint: Any) -> ColSpec:
+    return ColSpec(_type(hint)[0])
+
+
+def _type(hint: Any) -> tuple[Type, bool]:
+    """The type that a hint means, and whether it is required; raises `InvalidValue` for a hint that means none."""
+    if hint in _SCALARS:
+        return _SCALARS[hint], True
+    if _is_pydantic(hint):
+        return _pydantic(hint), True
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is list and inner:
+        return Array(_type(inner[0])[0]), True
+    if origin is dict and len(inner) == 2 and inner[0] is str:
+        return Map(_type(inner[1])[0]), True
+    if origin in {Union, types.UnionType}:
+        rest = [one for one in inner if one is not _NONE]
+        optional = len(rest) < len(inner)
+        return (_type(rest[0])[0], not optional) if len(rest) == 1 and optional else (AnyType(), not optional)
+    if hint is Any or hint in {dict, list}:
+        return AnyType(), True
+    raise InvalidValue(
+        f"the type hint {hint!r} has no signature type",
+        hint="use list[...] of str, int, float, bool, bytes, datetime, dict[str, ...], list[...] or a pydantic model",
+    )
+
+
+def _pydantic(model: Any) -> Object:
+    members = []
+    for name, field in model.model_fields.items():
+        kind, required = _type(field.annotation)
+        members.append(Property(name, kind, required=required and field.is_required()))
+    return Object(members)
+
+
+def _is_pydantic(hint: Any) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(hint, type) and issubclass(hint, pydantic.BaseModel)

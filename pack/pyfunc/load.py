@@ -1,0 +1,156 @@
+"""Loading: from a URI to a model that predicts, through the load policy."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pack import envs, flavors, settings
+from pack.artifacts import local_path
+from pack.errors import BadRequest, InvalidValue, NotFound
+from pack.flavors.base import Config, Flavor
+from pack.mlmodel import digests
+from pack.mlmodel.model import Model
+from pack.pyfunc.code_model import read_config
+from pack.pyfunc.wrapper import PyFuncModel
+from pack.trust.admission import Admission, admit
+from pack.trust.policy import Policy, policy_for
+
+# Loader modules of the format → flavors. They are names, and are never imported.
+LOADERS = {"mlflow.pyfunc.model": "python_function", "mlflow.pyfunc.loaders.code_model": "python_function"}
+
+
+def load_model(
+    model_uri: str | Path,
+    suppress_warnings: bool = False,
+    dst_path: str | Path | None = None,
+    model_config: Config | str | Path | None = None,
+    *,
+    trust: bool | str | Policy | None = None,
+) -> PyFuncModel:
+    """Load any model as one that predicts: `models:/churn@champion`, `models:/churn/3`, `runs:/<id>/model`, or a path.
+
+    `model_config` is laid over the config that the model was saved with; `trust` is the load policy for this call.
+    Raises `NotFound`, `Damaged` where files differ from their digests, `Untrusted` where code would have to run.
+
+    >>> load_model("models:/churn@champion").predict(frame)  # doctest: +SKIP
+    """
+    home = local_path(model_uri, dst=dst_path)
+    report = digests.check(home)
+    block = _python_function(report.model)
+    flavor, config = _flavor_of(report.model, block)
+    config = _configured(config, model_config, suppress_warnings=suppress_warnings)
+    if not suppress_warnings:
+        _warn_of_versions(home, block)
+    admission = admit(home, policy_for(trust), flavor.runs_code(config), report=report)
+    native = _read(admission, flavor, config)
+    return PyFuncModel(report.model, flavor, native, home=home, model_config=dict(config.get("config") or {}))
+
+
+def load_native(
+    model_uri: str | Path,
+    *,
+    flavor: str | None = None,
+    dst_path: str | Path | None = None,
+    trust: bool | str | Policy | None = None,
+) -> Any:
+    """Load a model as its framework knows it: an estimator, a booster, or a `PythonModel`.
+
+    >>> load_native("models:/churn@champion")  # doctest: +SKIP
+    """
+    home = local_path(model_uri, dst=dst_path)
+    report = digests.check(home)
+    name = flavor or next((key for key in report.model.flavors if key != "python_function"), "python_function")
+    block = report.model.flavor(name)
+    restored: Flavor = flavors.FLAVORS.load(name).restore(block, report.model.flavors.get("python_function", {}))
+    admission = admit(home, policy_for(trust), restored.runs_code(block), report=report)
+    native = _read(admission, restored, block)
+    return native.model if name == "python_function" else native
+
+
+def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:  # noqa: A002 - MLflow's name
+    """The path of the model's requirements file; `format="conda"` gives its conda.yaml."""
+    names = {"pip": "requirements.txt", "conda": "conda.yaml"}
+    if format not in names:
+        raise InvalidValue(f"format={format!r} is not known", hint="use 'pip' or 'conda'")
+    path = local_path(model_uri) / names[format]
+    if not path.is_file():
+        raise NotFound(f"the model has no {names[format]}")
+    return str(path)
+
+
+def inspect_code(model: Model) -> str | None:
+    """Why loading this model as a python function runs code; None where it does not. Nothing is loaded."""
+    flavor, config = _flavor_of(model, _python_function(model))
+    return flavor.runs_code(config)
+
+
+def _python_function(model: Model) -> Config:
+    if (model.metadata or {}).get("mlflow.model.isExternal") is True:
+        raise BadRequest("this model lives elsewhere; its directory holds no payload")
+    return model.flavor("python_function")
+
+
+def _flavor_of(model: Model, block: Config) -> tuple[Flavor, Config]:
+    """The flavor that reads this model, and the config it reads it by."""
+    loader = str(block.get("loader_module", ""))
+    name = LOADERS.get(loader) or _named(loader)
+    if name is None or name == "python_function":
+        return flavors.FLAVORS.load("python_function").restore(block, block), block
+    config = model.flavors.get(name) or _from_block(block)
+    found: Flavor = flavors.FLAVORS.load(name).restore(config, block)
+    return found, config
+
+
+def _named(loader: str) -> str | None:
+    """The flavor behind `mlflow.<name>`; None for a loader module of the user's own."""
+    first, _, name = loader.partition(".")
+    if first != "mlflow":
+        return None
+    if name in flavors.FLAVORS:
+        return name
+    known = ", ".join(sorted(flavors.FLAVORS))
+    raise NotFound(f"no flavor here reads models of {loader!a}", hint=f"flavors here: {known}")
+
+
+def _from_block(block: Config) -> Config:
+    """A native block that is missing, from what the `python_function` block says."""
+    path = block.get("model_path") or block.get("data")
+    return {"pickled_model": path, "data": path, "serialization_format": block.get("serialization_format")}
+
+
+def _configured(config: Config, given: Any, *, suppress_warnings: bool) -> Config:
+    """The config with the environment's and the caller's values laid over those it was saved with."""
+    over = {**settings.model_config(), **read_config(given)}
+    saved = dict(config.get("config") or {})
+    unknown = sorted(over.keys() - saved.keys())
+    if unknown and not suppress_warnings:
+        warnings.warn(f"the model was saved without these config keys, they are left out: {unknown}", stacklevel=3)
+    kept = {key: value for key, value in over.items() if key in saved}
+    return {**config, "config": {**saved, **kept}} if saved else config
+
+
+def _read(admission: Admission, flavor: Flavor, config: Config) -> Any:
+    try:
+        with admission:
+            return flavor.read(admission.home, config)
+    except KeyError as error:
+        raise InvalidValue(f"the model's {flavor.name} block lacks {error}", hint="save the model again") from error
+
+
+def _warn_of_versions(home: Path, block: Config) -> None:
+    """One warning that names what differs between where the model was saved and here."""
+    saved, here = str(block.get("python_version") or ""), platform.python_version()
+    differs = []
+    if saved and saved.split(".")[:2] != here.split(".")[:2]:
+        differs.append(f"Python {saved} there, {here} here")
+    path = home / "requirements.txt"
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        pinned = [line for line in lines if "==" in line and not line.startswith(("mlflow", "-"))]
+        differs += map(str, envs.mismatches(pinned))
+    if differs:
+        shown = "; ".join(differs[:10])
+        warnings.warn(f"the model was saved in another environment: {shown}", stacklevel=3)

@@ -1,0 +1,92 @@
+"""`PyFuncModel`: one `predict()` for a model of any flavor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pack.errors import InvalidState
+from pack.mlmodel.plan import Plan, compile_plan
+from pack.mlmodel.signature import ModelSignature
+
+if TYPE_CHECKING:
+    from pack.flavors.base import Config, Flavor
+    from pack.mlmodel.model import Model
+
+
+class PyFuncModel:
+    """A loaded model. Data may be a frame, an array, a dict, a list, a sparse matrix, or a Polars or Arrow table."""
+
+    def __init__(self, metadata: Model, flavor: Flavor, native: Any, *, home: Path, model_config: Config) -> None:
+        self.metadata = metadata
+        self.model_config = model_config
+        self.home = home
+        self._flavor = flavor
+        self._native = native
+        self.plan = _plan(metadata)
+        self._predict = flavor.predict
+        self._defaults = self.plan.params(None)
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """The model's predictions; raises `SchemaMismatch` naming the column where data does not fit the signature.
+
+        >>> pack.pyfunc.load_model("models:/churn@champion").predict(frame)  # doctest: +SKIP
+        """
+        given = self.plan.params(params) if params else self._defaults
+        return self._predict(self._native, self.plan.data(data), given)
+
+    def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
+        """The model's predictions one after another; raises `InvalidState` for a model that does not stream."""
+        given = self.plan.params(params) if params else self._defaults
+        found: Iterator[Any] = self._flavor.predict_stream(self._native, self.plan.data(data), given)
+        return found
+
+    def unwrap_python_model(self) -> Any:
+        """The `PythonModel` inside; raises `InvalidState` for a model of another flavor."""
+        if self._flavor.name != "python_function" or not hasattr(self._native, "model"):
+            raise InvalidState(f"this is a {self._flavor.name} model, not a python model", hint="use get_raw_model()")
+        return self._native.model
+
+    def get_raw_model(self) -> Any:
+        """The model as its framework knows it."""
+        return self._native.model if self._flavor.name == "python_function" else self._native
+
+    @property
+    def signature(self) -> ModelSignature | None:
+        """What goes in and comes out."""
+        return self.metadata.signature
+
+    @property
+    def input_example(self) -> Any:
+        """The example that the model was saved with; None without one."""
+        from pack.mlmodel.examples import load_example
+
+        return load_example(self.home, self.metadata)
+
+    @property
+    def model_id(self) -> str | None:
+        """The id of a logged model."""
+        return self.metadata.model_id
+
+    @property
+    def loader_module(self) -> str:
+        """The loader that the MLmodel file names."""
+        return str(self.metadata.flavor("python_function").get("loader_module"))
+
+    @property
+    def flavor(self) -> str:
+        """The name of the flavor that predicts."""
+        return self._flavor.name
+
+    def __repr__(self) -> str:
+        where = self.metadata.model_id or self.home.name
+        return f"<PyFuncModel {where}: {self._flavor.name}>"
+
+
+def _plan(metadata: Model) -> Plan:
+    """Enforcement from the signature; where type hints gave it, the hints themselves check the data."""
+    signature = metadata.signature
+    if signature is not None and metadata.is_signature_from_type_hint:
+        return Plan(None, signature.params)
+    return compile_plan(signature)

@@ -1,0 +1,133 @@
+"""A model directory on its way in: verified first, judged second, and read only as it was verified."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from pack.errors import Damaged, InvalidValue, NotFound, StorageFailed, Untrusted
+from pack.mlmodel import digests
+from pack.mlmodel.bundles import Bundle
+from pack.mlmodel.model import Model
+from pack.trust.policy import Policy
+
+WAYS_FORWARD = (
+    "if you trust it: pass trust=True, --trust, or set PACK_TRUST=all; "
+    "or have it signed; or save it again in a format that runs no code (skops, models of native formats)"
+)
+_active: contextvars.ContextVar[Admission | None] = contextvars.ContextVar("pack_admission", default=None)
+
+
+@dataclass
+class Admission:
+    """A verified model directory and what the policy lets it do; inside `with`, reading goes through it."""
+
+    home: Path
+    model: Model
+    files: dict[str, str]
+    digest: str
+    may_run_code: bool
+    _bundle: Bundle | None = field(default=None, repr=False)
+    _tokens: list[contextvars.Token[Admission | None]] = field(default_factory=list, repr=False)
+
+    def __enter__(self) -> Admission:
+        self._tokens.append(_active.set(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _active.reset(self._tokens.pop())
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file by its path in the model, as they were verified; raises `Damaged` if they changed."""
+        if name not in self.files:
+            raise NotFound(f"the model has no file {name!a}", hint="the MLmodel file may name one that was not copied")
+        data = _read_inside(self.home, name)
+        if hashlib.sha256(data).hexdigest() != self.files[name]:
+            raise Damaged(f"{name!a} changed between being verified and being read", hint="load the model again")
+        return data
+
+    def bundle(self) -> Bundle:
+        """The code that the model brings along; empty where its code may not run."""
+        if self._bundle is None:
+            files = self.files if self.may_run_code else {}
+            self._bundle = Bundle(files, self.read)
+        return self._bundle
+
+    def require_code(self, what: str, reason: str) -> None:
+        """Raise `Untrusted` where the policy does not let this model run code."""
+        if not self.may_run_code:
+            raise Untrusted(f"{what} was not loaded: {reason}, and this model is not trusted", hint=WAYS_FORWARD)
+
+
+def admit(
+    home: Path, policy: Policy, runs_code: str | None = None, *, report: digests.Report | None = None
+) -> Admission:
+    """Verify the digests of a model directory and judge it.
+
+    `runs_code` says why reading the model runs code, None where it does not. Raises `Damaged` where files differ from
+    their digests, `Untrusted` where code would run that the policy does not allow.
+    """
+    report = report or digests.check(home)
+    report.raise_if_damaged()
+    # Asking whether code may run costs a look at the records: only where it matters.
+    admission = Admission(home, report.model, report.files, report.digest, may_run_code=False)
+    if policy.mode == "trusted" or runs_code:
+        admission.may_run_code = policy.may_run(home, admission.digest)
+    if runs_code:
+        admission.require_code("the model", runs_code)
+    return admission
+
+
+def active() -> Admission | None:
+    """The admission that reading goes through now."""
+    return _active.get()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file of the model being loaded, exactly as verified; outside a load, of any plain file."""
+    admission = _active.get()
+    if admission is not None:
+        return admission.read(name_inside(admission, path))
+    if path.is_symlink() or not path.is_file():
+        raise NotFound(f"there is no plain file {path.name!a}")
+    return path.read_bytes()
+
+
+def name_inside(admission: Admission, path: Path) -> str:
+    """The path of a file inside the admitted model, `/` between its parts; raises `InvalidValue` for one outside."""
+    try:
+        name = path.relative_to(admission.home).as_posix()
+    except ValueError as error:
+        raise InvalidValue(f"{path.name!a} lies outside the model") from error
+    if ".." in name.split("/"):
+        raise InvalidValue(f"{path.name!a} lies outside the model")
+    return name
+
+
+def _read_inside(home: Path, name: str) -> bytes:
+    """Read a file step by step from `home`, following no link on the way."""
+    folder_flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    *folders, last = name.split("/")
+    try:
+        handle = os.open(home, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        for folder in folders:
+            inner = os.open(folder, folder_flags, dir_fd=handle)
+            os.close(handle)
+            handle = inner
+        try:
+            file = os.open(last, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0), dir_fd=handle)
+        finally:
+            os.close(handle)
+        with os.fdopen(file, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InvalidValue(f"{name!a} is not a plain file")
+            return stream.read()
+    except OSError as error:
+        raise StorageFailed(f"{name!a} of the model cannot be read: {error.strerror}") from error

@@ -1,0 +1,193 @@
+"""The one place that deserializes what could run code.
+
+No other module of `pack` calls a pickle's, joblib's, cloudpickle's or dill's load, `torch.load`, or `np.load`
+(`tests/trust/test_choke_point.py`). Whatever a flavor says of itself, a pickle is opened only inside an admission that
+lets its model run code.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from pack.errors import InvalidValue, MissingPackage, Untrusted
+from pack.mlmodel.bundles import Bundle
+from pack.trust.admission import WAYS_FORWARD, Admission, active, read_bytes
+
+Serializer = Literal["cloudpickle", "pickle"]
+
+# Names in MLflow's pickles → ours. What is on both sides is written under MLflow's name, so that it loads there too.
+RENAMED: dict[tuple[str, str], str] = {
+    ("mlflow.pyfunc.model", "PythonModel"): "pack.pyfunc.model:PythonModel",
+    ("mlflow.pyfunc.model", "_FunctionPythonModel"): "pack.pyfunc.model:FunctionModel",
+    ("mlflow.pyfunc.model", "PythonModelContext"): "pack.pyfunc.model:PythonModelContext",
+    ("mlflow.models.signature", "_TypeHints"): "pack.pyfunc.foreign:TypeHints",
+    ("mlflow.pyfunc.utils.data_validation", "FuncInfo"): "pack.pyfunc.foreign:FuncInfo",
+    ("mlflow.pyfunc.utils.data_validation", "_validate_model_input"): "pack.pyfunc.foreign:validate_model_input",
+    ("mlflow.exceptions", "MlflowException"): "pack.errors:PackError",
+}
+_WRITTEN = ("PythonModel", "_FunctionPythonModel", "PythonModelContext")
+_MAX_STRINGS = 100_000
+
+
+def load_pickle(path: Path) -> Any:
+    """Open a pickle of the model being loaded; raises `Untrusted` before its first instruction if that is not allowed.
+
+    Modules that the model brings along are found in its bundle.
+    """
+    admission = _require_code(path, "it is a pickle, which runs code when it is opened")
+    try:
+        return _Unpickler(io.BytesIO(read_bytes(path)), admission.bundle()).load()
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, IndexError, KeyError) as error:
+        raise InvalidValue(
+            f"{path.name!a} cannot be opened: {type(error).__name__}: {error}",
+            hint="install what the model needs (its requirements.txt), or bring its code along with code_paths",
+        ) from error
+
+
+def load_joblib(path: Path) -> Any:
+    """Open a joblib file of the model being loaded, under the same rule as a pickle."""
+    _require_code(path, "it is a joblib file, which runs code when it is opened")
+    import joblib
+
+    return joblib.load(io.BytesIO(read_bytes(path)))
+
+
+def dump_pickle(model: Any, path: Path, *, serializer: Serializer = "cloudpickle") -> None:
+    """Write a pickle; our base classes are named as MLflow names them. Raises `InvalidValue` for what cannot be."""
+    import cloudpickle
+
+    with path.open("wb") as file:
+        try:
+            if serializer == "pickle":
+                pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
+            else:
+                _pickler(cloudpickle)(file).dump(model)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+            raise InvalidValue(
+                f"{type(model).__name__} cannot be pickled: {error}",
+                hint="write it as a models-from-code script, or leave out what cannot be pickled (locks, connections)",
+            ) from error
+
+
+def load_skops(path: Path) -> Any:
+    """Open a skops file: types of our own list only, whatever the model says; raises `Untrusted` naming the others."""
+    from pack.trust.skops_files import load
+
+    admission = active()
+    return load(read_bytes(path), path.name, trusted=admission is not None and admission.may_run_code)
+
+
+def dump_skops(model: Any, path: Path) -> list[str]:
+    """Write a skops file; answers the types that skops itself would not load, as MLflow's reader needs them."""
+    from pack.trust.skops_files import dump
+
+    return dump(model, path)
+
+
+def load_array(path: Path) -> Any:
+    """Open a `.npy` file of plain numbers; raises `InvalidValue` for one that holds objects."""
+    import numpy as np
+
+    try:
+        return np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InvalidValue(f"{path.name!a} is not an array of plain numbers") from error
+
+
+def pickle_modules(data: bytes) -> set[str]:
+    """The top-level modules that a pickle names, found by reading its instructions; nothing runs."""
+    return {module.partition(".")[0] for module, _ in pickle_names(data)}
+
+
+def pickle_names(data: bytes) -> set[tuple[str, str]]:
+    """The `(module, name)` pairs that a pickle would import; for a damaged one, those before the damage."""
+    try:
+        return set(_names(data))
+    except (ValueError, IndexError, KeyError, EOFError, UnicodeDecodeError, OverflowError):
+        return set()
+
+
+def _names(data: bytes) -> Iterator[tuple[str, str]]:
+    """Follow the texts on the pickle's stack closely enough to see what each global refers to."""
+    texts: list[str] = []
+    memo: dict[int, str] = {}
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in {"GLOBAL", "INST"}:
+            module, _, name = str(argument).partition(" ")
+            yield module, name
+        elif opcode.name == "STACK_GLOBAL" and len(texts) >= 2:
+            yield texts[-2], texts[-1]
+        elif "UNICODE" in opcode.name or opcode.name in {"STRING", "BINSTRING", "SHORT_BINSTRING"}:
+            texts.append(str(argument))
+        elif opcode.name == "MEMOIZE" and texts:
+            memo[len(memo)] = texts[-1]
+        elif opcode.name in {"BINPUT", "LONG_BINPUT", "PUT"} and texts:
+            memo[int(argument)] = texts[-1]
+        elif opcode.name in {"BINGET", "LONG_BINGET", "GET"} and int(argument) in memo:
+            texts.append(memo[int(argument)])
+        if len(texts) > _MAX_STRINGS:
+            del texts[:-1000]
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds MLflow's names as ours and the model's own modules in its bundle."""
+
+    def __init__(self, file: io.BytesIO, bundle: Bundle) -> None:
+        super().__init__(file)
+        self._bundle = bundle
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in RENAMED:
+            return _named(RENAMED[module, name])
+        if (module, name) == ("pkgutil", "resolve_name"):
+            return _resolve
+        if module == "mlflow" or module.startswith("mlflow."):
+            raise MissingPackage(
+                f"this pickle needs {module}.{name}, which pack does not provide",
+                hint="save the model again, as a models-from-code script where it can be one",
+            )
+        return self._bundle.find(module, name) if self._bundle.has(module) else super().find_class(module, name)
+
+
+def _resolve(text: str) -> Any:
+    """What `pkgutil.resolve_name` would answer, with MLflow's names found as ours."""
+    module, _, name = text.partition(":")
+    if (module, name) in RENAMED:
+        return _named(RENAMED[module, name])
+    import pkgutil
+
+    return pkgutil.resolve_name(text)
+
+
+def _named(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _pickler(cloudpickle: Any) -> Any:
+    """A cloudpickle that writes our base classes by the names that MLflow has for them."""
+    import pkgutil
+
+    ours = {_named(target): f"{module}:{name}" for (module, name), target in RENAMED.items() if name in _WRITTEN}
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type) and obj in ours:
+                return pkgutil.resolve_name, (ours[obj],)
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _require_code(path: Path, reason: str) -> Admission:
+    admission = active()
+    if admission is None:
+        raise Untrusted(f"{path.name!a} was not opened: {reason}", hint=WAYS_FORWARD)
+    admission.require_code(repr(path.name), reason)
+    return admission
