@@ -1,0 +1,1 @@
+"""Measurements against the peer, in the same run, as ratios."""

@@ -1,0 +1,155 @@
+"""Packaging beside MLflow, in one run: `python -m benchmarks.packaging --peer PATH/TO/python/with/mlflow`.
+
+Each measurement is a process of its own, the two libraries in turn; a row is the median over the repetitions and the
+ratio of the medians, beside its goal. `--write` puts the table, the JSON and the plot into docs/benchmarks/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MEASUREMENTS = ("import", "first_run", "log_model", "load", "predict")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: both figures, their ratio, and what the ratio must stay below."""
+
+    name: str
+    ours: float
+    theirs: float
+    unit: str
+    ratio: float
+    goal: float
+
+    @property
+    def reached(self) -> bool:
+        return self.ratio <= self.goal
+
+
+def main() -> None:
+    options = _options()
+    figures = {side: _medians(runs) for side, runs in _measure(options.peer, options.repeat).items()}
+    rows = _rows(figures["pack"], figures["mlflow"])
+    table = _table(rows)
+    print(table)
+    if options.write:
+        _write(options.write, rows, table, figures)
+    if options.strict and not all(row.reached for row in rows):
+        sys.exit(1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", type=Path, required=True, help="a Python that has mlflow==3.17.2")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions of each measurement (default 5)")
+    parser.add_argument("--write", type=Path, help="a folder for packaging.md, packaging.json and packaging.png")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a goal is not reached")
+    return parser.parse_args()
+
+
+def _measure(peer: Path, repeat: int) -> dict[str, dict[str, list[float]]]:
+    sides = {"pack": Path(sys.executable), "mlflow": peer.absolute()}
+    runs: dict[str, dict[str, list[float]]] = {side: defaultdict(list) for side in sides}
+    for measurement in MEASUREMENTS:
+        for turn in range(repeat + 1):
+            print(f"\r{measurement}: {turn}/{repeat}   ", end="", file=sys.stderr, flush=True)
+            for side, python in sides.items():
+                figures = _run(python, side, measurement)
+                for name, value in figures.items() if turn else ():  # the first turn warms the disk
+                    runs[side][name].append(value)
+    print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
+    return runs
+
+
+def _run(python: Path, side: str, measurement: str) -> dict[str, float]:
+    command = [str(python), str(HERE / "workload.py"), side, measurement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{side} {measurement} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _medians(runs: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in runs.items()}
+
+
+def _rows(ours: dict[str, float], theirs: dict[str, float]) -> list[Row]:
+    def plain(name: str, key: str, goal: float, *, unit: str = "ms", scale: float = 1e3) -> Row:
+        return Row(name, ours[key] * scale, theirs[key] * scale, unit, ours[key] / theirs[key], goal)
+
+    def overhead(side: dict[str, float]) -> float:
+        return side["predict_one_row"] - side["predict_one_row_native"]
+
+    many = ours["predict_many_rows"] / ours["predict_many_rows_native"]
+    their_many = theirs["predict_many_rows"] / theirs["predict_many_rows_native"]
+    return [
+        plain("import, time", "import", 1 / 20),
+        plain("import, peak memory", "import_peak_bytes", 1 / 5, unit="MB", scale=1e-6),
+        plain("log_model, signature and example, requirements inferred", "log_model", 1 / 50),
+        plain("first log_model of a process", "log_model_first", 1 / 50),
+        plain("first start_run on a fresh default store", "first_start_run", 1 / 20),
+        plain("pyfunc.load_model", "load_model", 1 / 5),
+        Row(
+            "predict, 1 row × 20 columns: overhead over native",
+            overhead(ours) * 1e6,
+            overhead(theirs) * 1e6,
+            "µs",
+            overhead(ours) / overhead(theirs),
+            1 / 10,
+        ),
+        Row("predict, 100,000 × 20: times native", many, their_many, "×", many, 1.05),
+    ]
+
+
+def _table(rows: list[Row]) -> str:
+    lines = ["| operation | pack | MLflow 3.17.2 | ratio | goal | reached |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {row.name} | {row.ours:.4g} {row.unit} | {row.theirs:.4g} {row.unit} "
+        f"| {row.ratio:.3f} | ≤ {row.goal:.3g} | {'yes' if row.reached else 'no'} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _write(folder: Path, rows: list[Row], table: str, figures: dict[str, dict[str, float]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    when = datetime.now(timezone.utc).date().isoformat()
+    where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    command = "`make benchmarks`"
+    text = f"Measured on {when} ({where}) by {command}; medians, both libraries in turn in one run.\n\n{table}\n"
+    (folder / "packaging.md").write_text(f"# Packaging beside MLflow\n\n{text}\n![ratios](packaging.png)\n", "utf-8")
+    (folder / "packaging.json").write_text(json.dumps({"date": when, "figures": figures}, indent=2) + "\n", "utf-8")
+    _plot(folder / "packaging.png", rows)
+
+
+def _plot(path: Path, rows: list[Row]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
+    names = [row.name for row in reversed(rows)]
+    axes.barh(names, [row.ratio for row in reversed(rows)], color="#2a78b8", label="measured")
+    axes.scatter([row.goal for row in reversed(rows)], names, color="#c0392b", marker="|", s=220, label="goal: at most")
+    axes.set_xscale("log")
+    axes.axvline(1.0, color="grey", linewidth=0.8)
+    axes.set_xlabel("ratio to MLflow 3.17.2 (the last row: to the native call); smaller is better")
+    axes.legend(loc="lower right", frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

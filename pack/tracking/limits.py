@@ -1,0 +1,102 @@
+"""What the tracking store accepts: MLflow's limits and rules of names (interoperability facts, REST API, section 3)."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pack import settings
+from pack.errors import InvalidValue
+from pack.tracking.entities import Metric
+
+KEY = 250
+PARAM = 6000
+TAG = 8000
+EXPERIMENT = 500
+LOCATION = 2048
+BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+BATCH_TOTAL = 1000
+INTEGER = 2**63
+STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+_KEY = re.compile(r"[/\w.\- :]+")
+
+
+def check_key(key: Any, noun: str) -> str:
+    """A metric's, param's or tag's name; raises `InvalidValue` for one that no store takes."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key in {".", ".."}:
+        raise InvalidValue(
+            f"{ascii(str(key)[:100])} cannot name a {noun}",
+            hint="use letters, digits, _ - . : / and blanks, not starting with / and without ..",
+        )
+    if key.startswith(("/", "../")):
+        raise InvalidValue(f"{key[:100]!a} cannot name a {noun}", hint="a name is a relative path")
+    if len(key) > KEY:
+        raise InvalidValue(f"the name of a {noun} has {len(key)} characters, {KEY} are allowed")
+    return key
+
+
+def check_text(value: str, limit: int, noun: str) -> str:
+    """A value within its limit; a longer one is cut where the settings say so, else `InvalidValue`."""
+    if len(value) <= limit:
+        return value
+    if settings.truncate_long_values():
+        return value[:limit]
+    raise InvalidValue(f"the value of a {noun} has {len(value):,} characters, {limit:,} are allowed")
+
+
+def check_metric(metric: Metric) -> Metric:
+    """A point whose value is a number and whose step and time fit 64 bits."""
+    check_key(metric.key, "metric")
+    try:
+        value = float(metric.value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue(f"metric {metric.key!r} needs a number, not {type(metric.value).__name__}") from error
+    for name, number in (("step", metric.step), ("timestamp", metric.timestamp)):
+        if not isinstance(number, int) or isinstance(number, bool) or not -INTEGER <= number < INTEGER:
+            raise InvalidValue(f"metric {metric.key!r}: the {name} must be a whole number of 64 bits")
+    if metric.timestamp < 0:
+        raise InvalidValue(f"metric {metric.key!r}: the timestamp must not be negative")
+    return Metric(metric.key, value, metric.timestamp, metric.step)
+
+
+def check_batch(**given: Sequence[Any]) -> None:
+    """How much one batch may hold."""
+    for noun, items in given.items():
+        if len(items) > BATCH[noun]:
+            raise InvalidValue(f"a batch holds {len(items):,} {noun}, {BATCH[noun]:,} are allowed")
+    total = sum(map(len, given.values()))
+    if total > BATCH_TOTAL:
+        raise InvalidValue(f"a batch holds {total:,} entries, {BATCH_TOTAL:,} are allowed")
+
+
+def check_experiment(name: Any) -> str:
+    """The name of an experiment."""
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidValue("an experiment needs a name", hint="give one like 'churn'")
+    if len(name) > EXPERIMENT:
+        raise InvalidValue(f"the name of an experiment has {len(name)} characters, {EXPERIMENT} are allowed")
+    return name
+
+
+def check_model(name: Any) -> str:
+    """The name of a logged model."""
+    if not isinstance(name, str) or not name.strip() or len(name) > KEY or re.search(r"[/:.%\"'\x00-\x1f]", name):
+        raise InvalidValue(
+            f"{ascii(str(name)[:100])} cannot name a logged model", hint="leave out / : . % quotes and control characters"
+        )
+    return name
+
+
+def check_status(status: str) -> str:
+    """The status of a run."""
+    if status not in STATUSES:
+        raise InvalidValue(f"{status!r} is no status of a run", hint=f"use one of {', '.join(STATUSES)}")
+    return status
+
+
+def is_nan(value: float) -> bool:
+    """Whether a metric's value is not a number."""
+    return math.isnan(value)
