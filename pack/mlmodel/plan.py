@@ -14,7 +14,7 @@ from typing import Any
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel import columns, tensors, wire
 from pack.mlmodel.frames import as_frame
-from pack.mlmodel.params import ParamSchema, convert
+from pack.mlmodel.params import ParamSchema, ParamSpec, convert
 from pack.mlmodel.schema import ColSpec, Schema
 from pack.mlmodel.signature import ModelSignature
 from pack.mlmodel.types import Array, Object
@@ -41,7 +41,7 @@ class Plan:
         return data
 
     def params(self, params: Mapping[str, Any] | None, *, drop_unknown: bool = False) -> dict[str, Any]:
-        """The given params as their types, the others at their defaults; raises `InvalidValue` naming every wrong one."""
+        """The given params as their types, the others at their defaults; raises `InvalidValue` naming the wrong."""
         if params is not None and not isinstance(params, Mapping):
             raise InvalidValue(f"params must be a dict, not {type(params).__name__}")
         given = {str(name): value for name, value in (params or {}).items()}
@@ -59,6 +59,11 @@ class Plan:
         if wrong:
             raise InvalidValue("; ".join(wrong))
         return found
+
+    @property
+    def declared_params(self) -> tuple[ParamSpec, ...]:
+        """The params that the model takes."""
+        return self._params.params if self._params else ()
 
     def wire_split(self, names: list[Any] | None, rows: list[list[Any]]) -> Any:
         """The data of a `dataframe_split` or `dataframe_records` body: rows of JSON values under their names."""

@@ -36,6 +36,10 @@ class PyFuncModel:
         given = self.plan.params(params) if params else self._defaults
         return self._predict(self._native, self.plan.data(data), given)
 
+    def score(self, rows: Any, params: dict[str, Any]) -> Any:
+        """The predictions for rows and params that `plan` has passed already."""
+        return self._predict(self._native, rows, params)
+
     def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """The model's predictions one after another; raises `InvalidState` for a model that does not stream."""
         given = self.plan.params(params) if params else self._defaults

@@ -1,0 +1,75 @@
+"""The command `pack`. Each command lies in a file of its own, which is imported when the command is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from pack.errors import PackError
+from pack.version import __version__
+
+# name → where the command is, and what it does in a line
+COMMANDS = {
+    "serve": ("pack.cli.serve:serve", "Serve a model over HTTP."),
+    "predict": ("pack.cli.predict:predict", "Score a CSV, JSON or Parquet file."),
+    "inspect": ("pack.cli.inspect:inspect", "Show what a model is, without loading it."),
+    "verify": ("pack.cli.verify:verify", "Compare a model with its digests, without loading it."),
+    "models": ("pack.cli.models:models", "List and show registered models."),
+    "alias": ("pack.cli.alias:alias", "Say which version is live."),
+    "runs": ("pack.cli.runs:runs", "List and show runs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def __init__(self, *args: Any, table: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return [*self.table, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.table[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in `--help`, from the table alone."""
+        if not self.table:
+            super().format_commands(ctx, formatter)
+            return
+        own = [(name, self.commands[name].get_short_help_str()) for name in super().list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()] + own)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error of ours is a message and a hint on stderr, and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except PackError as error:
+            click.echo(f"error: {error.message}", err=True)
+            if error.hint:
+                click.echo(f"  {error.hint}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pack")
+def main() -> None:
+    """Package models, serve them, and know which version is live.
+
+    \b
+    Example:
+      pack models list
+      pack serve -m models:/churn@champion --port 8080
+
+    Exit codes: 0 done, 1 failed, 2 the command was misspelled.
+    """

@@ -1,0 +1,22 @@
+"""The scoring server: `app(model)` is a Starlette application that can be mounted, tested and served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pack.serving.app import app as app
+    from pack.serving.scoring import Scorer as Scorer
+
+__all__ = ["Scorer", "app"]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    homes = {"Scorer": "scoring", "app": "app"}
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{homes[name]}"), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,71 @@
+"""Predictions as JSON, as MLflow's clients expect them (interoperability facts, scoring protocol, section 2.5).
+
+NaN and infinities are the bare words `NaN`, `Infinity` and `-Infinity`; bytes are base64 in lines of 76 characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pack.errors import ModelFailed
+
+
+def encode(predictions: Any, *, wrapped: bool = True) -> bytes:
+    """The body of an answer; raises `ModelFailed` for what JSON cannot hold."""
+    value = _plain(predictions)
+    return json.dumps({"predictions": value} if wrapped else value).encode()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.DataFrame):
+            return _records(value)
+        if isinstance(value, pandas.Series):
+            return _records(value.to_frame(name="0" if value.name is None else value.name))
+        if value is pandas.NaT or value is pandas.NA:
+            return None
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        return _array(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return _scalar(value)
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    names = [str(name) for name in frame.columns]
+    columns = [[_plain(cell) for cell in frame.iloc[:, place].tolist()] for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _array(value: Any) -> Any:
+    kind = value.dtype.kind
+    if kind in "biufU":
+        return value.tolist()
+    if kind == "M":
+        return value.astype("datetime64[ns]").astype("int64").tolist()
+    return _plain(value.tolist())
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray)):
+        return base64.encodebytes(bytes(value)).decode("ascii")
+    if isinstance(value, date):
+        return value.isoformat()
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump())
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    raise ModelFailed(
+        f"the model answered with {type(value).__name__}, which JSON cannot hold",
+        hint="let it answer with arrays, frames, numbers, text, lists or dicts",
+    )

@@ -1,0 +1,1 @@
+"""What all our HTTP applications share: errors, limits, hosts, and running under uvicorn."""

@@ -1,0 +1,93 @@
+"""Which hosts a server answers for, and which pages may call it.
+
+A browser can be made to send a request to a server on this machine: by a name that resolves here (DNS rebinding), or
+from another site's page. So the Host header must be an address, a loopback name or a configured name, exactly; and a
+request that a page of another origin sends is refused. Ports are not compared.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_LOOPBACK = frozenset({"localhost"})
+_READS = frozenset({"GET", "HEAD"})
+
+
+class HostGuard:
+    """ASGI middleware that answers 403 to alien hosts and origins, and 400 where there is not one Host header."""
+
+    def __init__(self, app: ASGIApp, allowed: Iterable[str] = ()) -> None:
+        self.app = app
+        self.allowed = _LOOPBACK | {name.lower().rstrip(".") for name in allowed}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer why not."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self.app(scope, receive, send)
+            return
+        status, message = refusal
+        body = json.dumps({"error_code": "PERMISSION_DENIED" if status == 403 else "BAD_REQUEST", "message": message})
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.encode()})
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            return None if not hosts and scope["http_version"] == "1.0" else (400, "exactly one Host header is needed")
+        if not self._is_allowed(host_name(hosts[0].decode("latin-1"))):
+            return 403, "this Host is not served here; the server's --allowed-host option adds one"
+        headers = dict(scope["headers"])
+        if scope["method"] not in _READS and not self._may_send(headers):
+            return 403, "pages of this Origin may not call; the server's --allowed-host option adds its host"
+        return None
+
+    def _may_send(self, headers: dict[bytes, bytes]) -> bool:
+        if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
+            return False
+        origin = headers.get(b"origin")
+        if origin is None:
+            return True
+        scheme, separator, rest = origin.decode("latin-1").partition("://")
+        return bool(separator) and scheme in {"http", "https"} and self._is_allowed(host_name(rest))
+
+    def _is_allowed(self, name: str | None) -> bool:
+        return name is not None and (name in self.allowed or is_address(name))
+
+
+def host_name(text: str) -> str | None:
+    """The name or address in a Host header, without its port; None for anything that is neither."""
+    text = text.strip().lower()
+    if text.startswith("["):
+        inside, bracket, port = text[1:].partition("]")
+        return inside if bracket and is_address(inside) and _is_port(port) else None
+    name, colon, port = text.partition(":")
+    if not name or (colon and not port.isdigit()) or any(character in name for character in "/@\\ #?"):
+        return None
+    return name.rstrip(".")
+
+
+def is_address(name: str) -> bool:
+    """Whether this is an IP address, which no one can make resolve elsewhere."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether binding this host serves this machine only."""
+    return host in _LOOPBACK or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.startswith(":") and text[1:].isdigit())
