@@ -83,8 +83,8 @@ def log(model, test, test_class):
     plt.close(picture.figure_)
     signature = pack.infer_signature(test, predicted)
     info = pack.log_model(model, NAME, signature=signature, input_example=test.head(3), registered_model_name=NAME)
-    accuracy = pack.get_run(info.run_id).data.metrics["accuracy"]
-    print(f"logged {type(model[-1]).__name__:<24} accuracy {accuracy:.3f}   {NAME} version {info.registered_model_version}")
+    version, accuracy = info.registered_model_version, accuracy_score(test_class, predicted)
+    print(f"logged {type(model[-1]).__name__:<24} accuracy {accuracy:.3f}   {NAME} version {version}")
     return info
 
 

@@ -49,7 +49,11 @@ def log_model(
     """
     own = _own(serialization_format, pyfunc_predict_fn)
     return models.log_model(
-        sk_model, name or artifact_path, flavor="sklearn", registered_model_name=registered_model_name, **own, **options
+        sk_model,
+        name or artifact_path,
+        flavor="sklearn",
+        registered_model_name=registered_model_name,
+        **{**own, **options},
     )
 
 
@@ -65,9 +69,14 @@ def get_default_pip_requirements(include_cloudpickle: bool = False, include_skop
     """The requirements of an estimator whose own could not be inferred."""
     from pack.envs import infer_requirements
 
-    modules = {"sklearn"} | ({"cloudpickle"} if include_cloudpickle else set()) | ({"skops"} if include_skops else set())
+    modules = (
+        {"sklearn"} | ({"cloudpickle"} if include_cloudpickle else set()) | ({"skops"} if include_skops else set())
+    )
     return infer_requirements(modules)
 
 
 def _own(serialization_format: str | None, predict_fn: str) -> dict[str, str]:
-    return {"predict_fn": predict_fn, **({"serialization_format": serialization_format} if serialization_format else {})}
+    return {
+        "predict_fn": predict_fn,
+        **({"serialization_format": serialization_format} if serialization_format else {}),
+    }

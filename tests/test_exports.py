@@ -31,7 +31,7 @@ def test_the_list_stays_short_enough_to_read() -> None:
 
 def test_an_unknown_name_is_an_attribute_error_that_helps() -> None:
     with pytest.raises(AttributeError, match="log_modle"):
-        pack.log_modle  # type: ignore[attr-defined]  # noqa: B018
+        pack.log_modle  # noqa: B018
 
 
 @pytest.mark.parametrize("name", sorted(VERBS - {"pyfunc", "sklearn", "models", "serving", "end_run", "active_run"}))

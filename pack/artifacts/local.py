@@ -62,9 +62,13 @@ class LocalStore:
             self.get(entry.path, target / entry.path.rpartition("/")[2])
         if not entries and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _storage(path), self._file(path) as source, os.fdopen(os.dup(source), "rb") as stream:
-                with target.open("xb") as out:
-                    shutil.copyfileobj(stream, out, _CHUNK)
+            with (
+                _storage(path),
+                self._file(path) as source,
+                os.fdopen(os.dup(source), "rb") as stream,
+                target.open("xb") as out,
+            ):
+                shutil.copyfileobj(stream, out, _CHUNK)
 
     def read(self, path: str) -> bytes:
         """The bytes of one file."""

@@ -71,7 +71,7 @@ def _signature_rows(model: Any) -> list[tuple[str, ...]]:
     signature = model.signature
     if signature is None:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for part in ("inputs", "outputs"):
         for name, spec in zip(*_named(getattr(signature, part)), strict=True):
             rows.append((part[:-1], str(name), _type(spec), "yes" if spec.required else "no"))
@@ -80,7 +80,11 @@ def _signature_rows(model: Any) -> list[tuple[str, ...]]:
 
 
 def _named(schema: Any) -> tuple[list[Any], list[Any]]:
-    return (schema.input_names() if schema.has_input_names() else ["-"] * len(schema), list(schema)) if schema else ([], [])
+    return (
+        (schema.input_names() if schema.has_input_names() else ["-"] * len(schema), list(schema))
+        if schema
+        else ([], [])
+    )
 
 
 def _type(spec: Any) -> str:

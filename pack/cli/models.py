@@ -49,7 +49,11 @@ def list_models(as_json: bool) -> None:
         )
         for model in found
     ]
-    show(("name", "latest", "aliases", "updated"), rows, empty="no models are registered yet; pack.register_model does it")
+    show(
+        ("name", "latest", "aliases", "updated"),
+        rows,
+        empty="no models are registered yet; pack.register_model does it",
+    )
 
 
 @models.command(name="show")

@@ -10,7 +10,9 @@ from pack.cli.table import model_uri, trust_option
 
 @click.command()
 @model_uri
-@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one. [default: 8080, or PACK_PORT]")
+@click.option(
+    "-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one. [default: 8080, or PACK_PORT]"
+)
 @click.option("-h", "--host", help="Address to bind. [default: 127.0.0.1, or PACK_HOST]")
 @trust_option
 @click.option("-t", "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a request may take. [60]")

@@ -33,7 +33,7 @@ class Connection:
 
     def many(self, statement: str, binds: Iterable[Mapping[str, Any]]) -> None:
         """Run one statement for each set of binds."""
-        self._raw.executemany(statement, binds)  # type: ignore[arg-type]
+        self._raw.executemany(statement, binds)
 
     def one(self, statement: str, binds: Mapping[str, Any] | None = None) -> sqlite3.Row | None:
         """The first row, or None."""

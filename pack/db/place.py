@@ -74,6 +74,6 @@ def place_of(uri: str | None) -> Place:
             hint="use sqlite:///PATH.db, or leave the tracking URI unset for the local store in .pack/",
         )
     raise InvalidUri(
-        f"{ascii(text[:100])} is not a tracking URI",
+        f"{text[:100]!a} is not a tracking URI",
         hint="use sqlite:///PATH.db; folders of MLflow's file store are imported, not written",
     )

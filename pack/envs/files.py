@@ -71,15 +71,15 @@ def read_environment(home: Path) -> Environment:
         return from_conda(conda)
     build = [check_line(str(line), PYTHON_ENV) for line in found.get("build_dependencies") or []]
     requirements: list[str] = []
-    constraints: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
     for line in found.get("dependencies") or []:
         if str(line).strip() == f"-r {REQUIREMENTS}":
-            lines, constraints = _lines(home)
+            lines, pinned = _lines(home)
             requirements += lines
         else:
             requirements.append(check_line(str(line), PYTHON_ENV))
     return Environment(
-        str(found.get("python") or platform.python_version()), tuple(build), tuple(requirements), constraints
+        str(found.get("python") or platform.python_version()), tuple(build), tuple(requirements), pinned
     )
 
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,6 @@ class Extras:
     run_id: str | None = None
     model_id: str | None = None
     artifact_path: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
@@ -62,7 +61,7 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
     _check_environment(extras)
     with _landing(path) as home:
         config = flavor.write(model, home)
-        block = _python_function(model, flavor, config, extras, home)
+        block = _python_function(flavor, config)
         signature, by_hint = _signature(model, flavor, extras, home, config)
         info = None if extras.input_example is None else examples.save_example(extras.input_example, home)
         bundled = code.copy_code(extras.code_paths, home) if extras.code_paths else None
@@ -80,9 +79,9 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
             saved_input_example_info=info,
             metadata=dict(extras.metadata) if extras.metadata else None,
             resources=dict(extras.resources) if extras.resources else None,
-            **({"model_uuid": extras.model_id} if extras.model_id else {}),
-            **extras.facts,
         )
+        if extras.model_id:
+            described = described.replace(model_uuid=extras.model_id)
         described, digest = _write_mlmodel(described, home)
     records.remember(digest, path.absolute())
     return described
@@ -125,7 +124,7 @@ def _landing(path: Path) -> Iterator[Path]:
         raise
 
 
-def _python_function(model: Any, flavor: Flavor, config: Config, extras: Extras, home: Path) -> Config | None:
+def _python_function(flavor: Flavor, config: Config) -> Config | None:
     if flavor.name == "python_function":
         return dict(config)
     block = flavor.python_function(config)

@@ -22,14 +22,18 @@ class Client:
 
     def __init__(self, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         self._tracking = open_tracking(tracking_uri) if tracking_uri else state.tracking()
-        self._registry = open_registry(registry_uri or tracking_uri) if registry_uri or tracking_uri else state.registry()
+        self._registry = (
+            open_registry(registry_uri or tracking_uri) if registry_uri or tracking_uri else state.registry()
+        )
 
     @property
     def tracking_uri(self) -> str:
         """The URI of the tracking store."""
         return self._tracking.uri
 
-    def create_experiment(self, name: str, artifact_location: str | None = None, tags: Mapping[str, str] | None = None) -> str:
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> str:
         """Make an experiment and answer its id."""
         return self._tracking.create_experiment(name, artifact_location=artifact_location, tags=tags)
 
@@ -83,7 +87,9 @@ class Client:
         self._tracking.log_batch(run_id, params=[Param(key, str(value))])
         return value
 
-    def log_metric(self, run_id: str, key: str, value: float, timestamp: int | None = None, step: int | None = None) -> None:
+    def log_metric(
+        self, run_id: str, key: str, value: float, timestamp: int | None = None, step: int | None = None
+    ) -> None:
         """Record a point of a metric."""
         when = state.now() if timestamp is None else timestamp
         self._tracking.log_batch(run_id, metrics=[Metric(key, value, when, step or 0)])

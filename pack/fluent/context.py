@@ -8,16 +8,16 @@ import secrets
 import sys
 from pathlib import Path
 
-_ADJECTIVES = (
-    "able amber bold brave bright brisk calm candid clever crisp eager early fair fleet fresh gentle glad golden grand "
-    "happy hardy keen kind lively lucid merry mild neat nimble noble open patient placid proud quick quiet ready sharp "
-    "silver smart sound spry steady sunny swift tidy trusty upbeat vivid warm wise witty zesty"
-).split()
-_ANIMALS = (
-    "ant badger bear beaver bee bison crane crow deer dove duck eagle elk falcon ferret finch fox frog gecko goat goose "
-    "hare hawk heron horse ibex jay kite koala lark lemur lynx magpie mole moose newt octopus otter owl panda puffin "
-    "quail raven robin salmon seal shark shrew snail sparrow squid stork swan tiger toad trout turtle vole whale wolf wren"
-).split()
+_WORDS = """
+able amber bold brave bright brisk calm candid clever crisp eager early fair fleet fresh gentle glad golden grand happy
+hardy keen kind lively lucid merry mild neat nimble noble open patient placid proud quick quiet ready sharp silver smart
+sound spry steady sunny swift tidy trusty upbeat vivid warm wise witty zesty
+/
+ant badger bear beaver bee bison crane crow deer dove duck eagle elk falcon ferret finch fox frog gecko goat goose hare
+hawk heron horse ibex jay kite koala lark lemur lynx magpie mole moose newt octopus otter owl panda puffin quail raven
+robin salmon seal shark shrew snail sparrow squid stork swan tiger toad trout turtle vole whale wolf wren
+"""
+_ADJECTIVES, _ANIMALS = (part.split() for part in _WORDS.split("/"))
 
 
 def run_name() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pack.pyfunc import load_native
 from pack.registry import AliasMove, ModelVersion
 from pack.tracking import LoggedModel
 
-_EXTRAS = {item.name for item in fields(Extras)} - {"run_id", "model_id", "artifact_path", "facts"}
+_EXTRAS = {item.name for item in fields(Extras)} - {"run_id", "model_id", "artifact_path"}
 # Arguments of MLflow's verbs that change nothing here.
 _IGNORED = {"await_registration_for", "mlflow_model"}
 
@@ -102,12 +103,10 @@ def register_model(
     report = digests.check(home)
     report.raise_if_damaged()
     registry = state.registry()
-    try:
+    with suppress(AlreadyExists):  # then it is the next version
         registry.create_registered_model(name)
-    except AlreadyExists:
-        pass  # the next version of a name that is there
     model_id = report.model.model_id
-    version = registry.create_model_version(
+    return registry.create_model_version(
         name,
         source=f"models:/{model_id}" if model_id else str(model_uri),
         storage_location=str(home),
@@ -117,7 +116,6 @@ def register_model(
         digest=report.digest,
         tags={str(key): str(value) for key, value in (tags or {}).items()},
     )
-    return version
 
 
 def set_alias(name: str, alias: str, version: int | str, *, reason: str | None = None) -> AliasMove:

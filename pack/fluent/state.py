@@ -43,7 +43,7 @@ def set_tracking_uri(uri: str | Path | None) -> None:
 
     >>> set_tracking_uri("sqlite:///runs.db")  # doctest: +SKIP
     """
-    global _tracking_uri, _experiment_id  # noqa: PLW0603 - the verbs share one choice
+    global _tracking_uri, _experiment_id
     from pack.db import place_of
 
     text = str(uri) if uri else None
@@ -68,7 +68,7 @@ def set_registry_uri(uri: str | Path | None) -> None:
 
     >>> set_registry_uri("sqlite:///models.db")  # doctest: +SKIP
     """
-    global _registry_uri  # noqa: PLW0603 - the verbs share one choice
+    global _registry_uri
     from pack.db import place_of
 
     text = str(uri) if uri else None
@@ -129,7 +129,7 @@ def experiment_id() -> str:
 
 def use_experiment(experiment: str) -> None:
     """Remember the experiment of new runs."""
-    global _experiment_id  # noqa: PLW0603 - the verbs share one choice
+    global _experiment_id
     _experiment_id = experiment
 
 

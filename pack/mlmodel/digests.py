@@ -122,7 +122,7 @@ def seal_holds(data: bytes) -> bool:
     if len(found) != 1:
         return False
     blank = _SELF.sub(rb"\g<1>" + ZEROS.encode() + rb"\g<3>", data)
-    return hashlib.sha256(blank).hexdigest().encode() == found[0][1]
+    return bool(hashlib.sha256(blank).hexdigest().encode() == found[0][1])
 
 
 def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from pack.errors import CannotInfer
 from pack.mlmodel.frames import as_frame, is_missing
+from pack.mlmodel.nested import scalar_fits
 from pack.mlmodel.params import infer_params
 from pack.mlmodel.schema import MAX_COLUMNS, ColSpec, Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
@@ -184,7 +185,10 @@ def _merged(values: Iterable[Any], where: str, depth: int) -> Type:
     present = [_plain(value) for value in values if not is_missing(value)]
     kinds = {_kind(value, where) for value in present}
     if len(kinds) != 1:
-        return DataType.double if kinds == {DataType.long, DataType.double} else AnyType()
+        numbers = kinds == {DataType.long, DataType.double} and all(
+            scalar_fits(DataType.double, one) for one in present
+        )
+        return DataType.double if numbers else AnyType()
     kind = kinds.pop()
     if kind is list:
         items = [item for value in present for item in value]
@@ -215,9 +219,8 @@ def _plain(value: Any) -> Any:
 
 
 def _dates(value: Any) -> Any:
-    import numpy as np
-
-    return datetime.min if isinstance(value, np.generic) else [datetime.min] * len(value)
+    """Dates as Python has them; only their kind matters here."""
+    return value.astype("datetime64[us]").tolist()
 
 
 def _kind(value: Any, where: str) -> Any:

@@ -128,11 +128,11 @@ def _scalar(param: ParamSpec, value: Any) -> Any:
     raise _misfit(param, value)
 
 
-def _number(param: ParamSpec, value: float) -> int | float | None:
+def _number(param: ParamSpec, value: Any) -> int | float | None:
     if param.dtype in {DataType.integer, DataType.long}:
         bits = 31 if param.dtype is DataType.integer else 63
         whole = isinstance(value, int) and -(2**bits) <= value < 2**bits
-        return value if whole else None
+        return int(value) if whole else None
     if param.dtype in {DataType.float, DataType.double}:
         exact = isinstance(value, float) or (abs(value) < 2**1023 and float(value) == value)
         return float(value) if exact else None

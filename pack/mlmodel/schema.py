@@ -223,9 +223,10 @@ def _tensor_dtype(given: Any) -> np.dtype[Any]:
     import numpy as np
 
     try:
-        return np.dtype(given)
+        found: np.dtype[Any] = np.dtype(given)
     except (TypeError, ValueError) as error:
         raise InvalidValue(f"{str(given)[:80]!r} is not a NumPy dtype") from error
+    return found
 
 
 def _tensor_shape(given: Any) -> tuple[int, ...]:

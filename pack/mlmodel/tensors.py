@@ -11,7 +11,7 @@ from pack.mlmodel.schema import Schema, TensorSpec
 
 
 def fit_tensors(schema: Schema, data: Any) -> Any:
-    """`data` as the declared tensors: an array (or sparse matrix) for one without a name, a dict of arrays for names."""
+    """`data` as the declared tensors: an array (or sparse matrix) for one without a name, else a dict of arrays."""
     specs: tuple[TensorSpec, ...] = schema.inputs  # type: ignore[assignment]
     if specs[0].name is None:
         if isinstance(data, Mapping):

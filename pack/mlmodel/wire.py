@@ -22,6 +22,7 @@ from pack.mlmodel.types import DataType
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _SPECIAL = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+_JSON_KINDS: dict[str, set[type]] = {"b": {bool}, "U": {str}, "S": {str}, "M": {str}}
 _MAX_FLOAT32 = 3.4028235677973366e38
 
 
@@ -97,7 +98,7 @@ def tensor_of(spec: TensorSpec, value: Any) -> Any:
     if spec.type.kind == "O":
         return fit_tensor(spec, np.array(value, dtype=object))
     kinds = _kinds(value)
-    allowed = {"b": {bool}, "U": {str}, "S": {str}, "M": {str}}.get(spec.type.kind, {int, float})
+    allowed = _JSON_KINDS.get(spec.type.kind, {int, float})
     if spec.type.kind == "f" and kinds <= {int, float, type(None)}:
         return fit_tensor(spec, _floats(spec, value))
     if not kinds <= allowed:

@@ -81,7 +81,7 @@ class PythonFunction(Flavor):
         """The python model, its context loaded; only where the load policy lets it run."""
         context = PythonModelContext(_artifact_paths(home, config), dict(config.get("config") or {}))
         if config.get("loader_module") == FROM_CODE:
-            model = _from_code(home, config)
+            model = _from_code(config)
         elif config.get("loader_module") == PICKLED:
             model = payloads.load_pickle(_inside(home, config.get("python_model", _PICKLE)))
         else:
@@ -190,7 +190,7 @@ def _loaded(model: Any, context: PythonModelContext) -> Loaded:
     if hasattr(model, "load_context"):
         model.load_context(context)
     hint = hints.input_hint(predict_function(model))
-    listed = hints.get_origin(hint) is list and bool(hints.get_args(hint))
+    listed = hints.is_list(hint)
     return Loaded(model, context, hint if listed else None)
 
 
@@ -221,7 +221,7 @@ def _run(path: Path, config: Config) -> Any:
     return model
 
 
-def _from_code(home: Path, config: Config) -> Any:
+def _from_code(config: Config) -> Any:
     # Others write an absolute path of their own machine here; the file lies in the model's root.
     name = str(config.get("model_code_path", "")).replace("\\", "/").rpartition("/")[2]
     admission = active()

@@ -47,10 +47,15 @@ def output_hint(function: Callable[..., Any]) -> Any:
         return None
 
 
+def is_list(hint: Any) -> bool:
+    """Whether a hint is `list[...]`, which is what a hinted input must be."""
+    return get_origin(hint) is list and bool(get_args(hint))
+
+
 def signature_of(function: Callable[..., Any]) -> ModelSignature | None:
     """The signature that the hints mean; None where the input's hint means none, as a DataFrame's."""
     hint = input_hint(function)
-    if get_origin(hint) is not list or not get_args(hint):
+    if not is_list(hint):
         return None
     outputs = output_hint(function)
     listed = get_origin(outputs) is list and get_args(outputs)
@@ -72,7 +77,7 @@ def convert_input(hint: Any, data: Any) -> Any:
 def _items(data: Any) -> list[Any]:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
-        return data.iloc[:, 0].tolist() if data.shape[1] == 1 else data.to_dict(orient="records")
+        return list(data.iloc[:, 0]) if data.shape[1] == 1 else list(data.to_dict(orient="records"))
     if hasattr(data, "tolist"):
         data = data.tolist()
     if not isinstance(data, (list, tuple)):

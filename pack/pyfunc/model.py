@@ -67,5 +67,7 @@ def predict_function(model: Any, name: str = "predict") -> Callable[..., Any]:
         and name == "predict"
         and type(model).__name__ in {"FunctionModel", "_FunctionPythonModel"}
     ):
-        return inspect.unwrap(model.func)
-    return inspect.unwrap(getattr(type(model), name, getattr(model, name)))
+        found: Callable[..., Any] = inspect.unwrap(model.func)
+    else:
+        found = inspect.unwrap(getattr(type(model), name, None) or getattr(model, name))
+    return found

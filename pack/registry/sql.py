@@ -171,7 +171,7 @@ class SqlRegistry:
         *,
         user_id: str = "",
         reason: str | None = None,
-        expect: int | None | bool = False,
+        expect: int | bool | None = False,
     ) -> AliasMove:
         """Point an alias at a version."""
         check_alias(alias)
@@ -180,10 +180,10 @@ class SqlRegistry:
             now = self._current(connection, place["model"], alias)
             if expect is not False and now != expect:
                 shown = "nothing" if now is None else f"version {now}"
-                raise InvalidState(f"@{alias} of {name!r} points at {shown}, not at {expect}", hint="look, and try again")
-            return self._move(
-                connection, name, place["model"], alias, place["version"], user_id=user_id, reason=reason
-            )
+                raise InvalidState(
+                    f"@{alias} of {name!r} points at {shown}, not at {expect}", hint="look, and try again"
+                )
+            return self._move(connection, name, place["model"], alias, place["version"], user_id=user_id, reason=reason)
 
     def delete_alias(self, name: str, alias: str, *, user_id: str = "", reason: str | None = None) -> None:
         """Remove an alias."""
@@ -256,9 +256,7 @@ class SqlRegistry:
     def _row(self, connection: Connection, name: str) -> Any:
         row = connection.one("SELECT * FROM registered_models WHERE name = :name", {"name": name})
         if row is None:
-            raise NotFound(
-                f"no model is registered as {ascii(str(name)[:100])}", hint="list them: pack models list"
-            )
+            raise NotFound(f"no model is registered as {str(name)[:100]!a}", hint="list them: pack models list")
         return row
 
     def _place_of(self, connection: Connection, name: str, version: int) -> dict[str, int]:
@@ -350,19 +348,19 @@ class SqlRegistry:
 
 
 def check_name(name: str) -> str:
-    """The name of a registered model: of the grammar, and in Unicode's composed form (NFC), so that no two look alike."""
+    """The name of a registered model: of the grammar, and in Unicode's composed form (NFC)."""
     model_name(name)
     if unicodedata.normalize("NFC", name) != name:
-        raise InvalidValue(f"{name!a} is not in Unicode's composed form (NFC)", hint="write it with composed characters")
+        raise InvalidValue(
+            f"{name!a} is not in Unicode's composed form (NFC)", hint="write it with composed characters"
+        )
     return name
 
 
 def check_alias(alias: str) -> str:
     """An alias: letters, digits, `_` and `-`; not `latest`, not a version."""
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
-        raise InvalidValue(
-            f"{ascii(str(alias)[:100])} cannot be an alias", hint="use 1 to 255 letters, digits, _ and -"
-        )
+        raise InvalidValue(f"{str(alias)[:100]!a} cannot be an alias", hint="use 1 to 255 letters, digits, _ and -")
     if alias.lower() == "latest" or re.fullmatch(r"[vV]?[0-9]+", alias):
         raise InvalidValue(f"{alias!r} cannot be an alias: it reads as a version", hint="use a word, like champion")
     return alias
@@ -399,7 +397,7 @@ def _number(version: Any) -> int:
     if isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 19:
         version = int(version)
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 2**63:
-        raise InvalidValue(f"{ascii(str(version)[:50])} is not a version", hint="versions are numbers from 1 up")
+        raise InvalidValue(f"{str(version)[:50]!a} is not a version", hint="versions are numbers from 1 up")
     return version
 
 

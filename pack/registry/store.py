@@ -71,7 +71,7 @@ class RegistryStore(Protocol):
         *,
         user_id: str = "",
         reason: str | None = None,
-        expect: int | None | bool = False,
+        expect: int | bool | None = False,
     ) -> AliasMove:
         """Point an alias at a version. With `expect` (a version, or None for no alias yet) only if it stands there now,
         else `InvalidState`: compare and set."""

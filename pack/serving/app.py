@@ -125,4 +125,6 @@ def _content_type(request: Request, scorer: Scorer) -> str:
     if kind in scorer.content_types and plain:
         return kind
     listed = ", ".join(scorer.content_types)
-    raise HTTPException(415, f"the Content-Type must be one of: {listed} (UTF-8, without other parameters); e.g. {JSON}")
+    raise HTTPException(
+        415, f"the Content-Type must be one of: {listed} (UTF-8, without other parameters); e.g. {JSON}"
+    )

@@ -40,7 +40,9 @@ def parse_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error.msg} at character {error.pos}") from error
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON that can be read: nested too deep, or a number with too many digits") from error
+        raise BadRequest(
+            "the body is not JSON that can be read: nested too deep, or a number with too many digits"
+        ) from error
 
 
 def decode_json(body: bytes, plan: Plan, *, raw: bool = False) -> Decoded:
@@ -78,7 +80,7 @@ def decode_parquet(body: bytes, plan: Plan) -> Decoded:
     import io
 
     try:
-        import pyarrow
+        import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         from pack.plugins import missing
@@ -86,7 +88,7 @@ def decode_parquet(body: bytes, plan: Plan) -> Decoded:
         raise missing("pyarrow", "'packml[parquet]'") from error
     try:
         table = parquet.read_table(io.BytesIO(body))
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise BadRequest("the body is not a Parquet file") from error
     from pack.mlmodel.frames import as_frame
 

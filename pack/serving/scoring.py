@@ -54,7 +54,7 @@ class Scorer:
             return self.model.score(data, params)
         except PackError:
             raise
-        except Exception as error:  # noqa: BLE001 - the model's own code may raise anything
+        except Exception as error:
             raise ModelFailed(
                 f"the model raised {type(error).__name__}", hint="the server's log has the details under the request id"
             ) from error

@@ -28,7 +28,7 @@ def check_key(key: Any, noun: str) -> str:
     """A metric's, param's or tag's name; raises `InvalidValue` for one that no store takes."""
     if not isinstance(key, str) or not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key in {".", ".."}:
         raise InvalidValue(
-            f"{ascii(str(key)[:100])} cannot name a {noun}",
+            f"{str(key)[:100]!a} cannot name a {noun}",
             hint="use letters, digits, _ - . : / and blanks, not starting with / and without ..",
         )
     if key.startswith(("/", "../")):
@@ -85,7 +85,8 @@ def check_model(name: Any) -> str:
     """The name of a logged model."""
     if not isinstance(name, str) or not name.strip() or len(name) > KEY or re.search(r"[/:.%\"'\x00-\x1f]", name):
         raise InvalidValue(
-            f"{ascii(str(name)[:100])} cannot name a logged model", hint="leave out / : . % quotes and control characters"
+            f"{str(name)[:100]!a} cannot name a logged model",
+            hint="leave out / : . % quotes and control characters",
         )
     return name
 

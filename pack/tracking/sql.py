@@ -295,7 +295,7 @@ class SqlTracking:
     def _row(self, connection: Connection, run_id: str) -> Any:
         row = connection.one(_RUN, {"run_id": run_id})
         if row is None:
-            raise NotFound(f"there is no run {ascii(str(run_id)[:64])}", hint="list them: pack runs list")
+            raise NotFound(f"there is no run {str(run_id)[:64]!a}", hint="list them: pack runs list")
         return row
 
     def _active_row(self, connection: Connection, run_id: str) -> Any:
@@ -389,7 +389,7 @@ class SqlTracking:
             "SELECT * FROM logged_models WHERE model_id = :id AND lifecycle_stage = 'active'", {"id": model_id}
         )
         if row is None:
-            raise NotFound(f"there is no logged model {ascii(str(model_id)[:64])}")
+            raise NotFound(f"there is no logged model {str(model_id)[:64]!a}")
         return row
 
     def _model_facts(self, connection: Connection, model: int, noun: str, facts: Mapping[str, str]) -> None:
@@ -422,7 +422,9 @@ def _id(text: Any) -> int:
     """An experiment's id as a number; one that is no number names nothing."""
     if re.fullmatch(r"[0-9]{1,18}", str(text)):
         return int(text)
-    raise InvalidValue(f"{ascii(str(text)[:50])} is not an experiment id", hint="ids are numbers; names go by set_experiment")
+    raise InvalidValue(
+        f"{str(text)[:50]!a} is not an experiment id", hint="ids are numbers; names go by set_experiment"
+    )
 
 
 def _token(text: str | None) -> int:
@@ -443,6 +445,6 @@ def _location(given: str | None) -> str:
     found = uris.parse(given)
     if not isinstance(found, uris.PathUri):
         raise InvalidValue(
-            f"artifacts cannot be kept at {ascii(given[:100])} yet", hint="give a folder of this disk, or leave it out"
+            f"artifacts cannot be kept at {given[:100]!a} yet", hint="give a folder of this disk, or leave it out"
         )
     return str(found.path.absolute())

@@ -128,9 +128,9 @@ def _names(data: bytes) -> Iterator[tuple[str, str]]:
         elif opcode.name == "MEMOIZE" and texts:
             memo[len(memo)] = texts[-1]
         elif opcode.name in {"BINPUT", "LONG_BINPUT", "PUT"} and texts:
-            memo[int(argument)] = texts[-1]
-        elif opcode.name in {"BINGET", "LONG_BINGET", "GET"} and int(argument) in memo:
-            texts.append(memo[int(argument)])
+            memo[int(argument or 0)] = texts[-1]
+        elif opcode.name in {"BINGET", "LONG_BINGET", "GET"} and int(argument or 0) in memo:
+            texts.append(memo[int(argument or 0)])
         if len(texts) > _MAX_STRINGS:
             del texts[:-1000]
 

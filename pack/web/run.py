@@ -36,7 +36,9 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         taken = getattr(error, "errno", None) == errno.EADDRINUSE
         why = "is in use" if taken else f"cannot be bound: {error}"
-        raise InvalidState(f"port {port} of {host} {why}", hint="choose another with --port; 0 is a free one") from error
+        raise InvalidState(
+            f"port {port} of {host} {why}", hint="choose another with --port; 0 is a free one"
+        ) from error
     return listener
 
 
