@@ -101,6 +101,8 @@ def _to_float(spec: ColSpec, series: Any, kind: str) -> Any:
     import numpy as np
 
     target = _FLOATS[spec.type]  # type: ignore[index]
+    if str(series.dtype) == target.capitalize():  # pandas' own nullable floats
+        return series
     with np.errstate(over="ignore"):
         values = (
             series.to_numpy(dtype=target, na_value=np.nan) if series.isna().any() else series.to_numpy(dtype=target)
@@ -126,7 +128,7 @@ def _changed(series: Any, values: Any, kind: str) -> int | None:
         same = after.astype(before.dtype) == before
     else:
         limit = 2.0 ** (53 if values.dtype == np.float64 else 24)
-        near = np.abs(after) <= limit
+        near = np.abs(after) < limit
         same = near if near.all() else _same_whole(before, after)
     return None if same.all() else int(np.flatnonzero(present)[int(np.argmin(same))])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -35,6 +36,24 @@ def _columns(names: list[str], values: list[list[Any]], arrow: Any) -> Any:
         else:
             columns[name] = column.to_pandas()
     return pd.DataFrame(columns)
+
+
+def from_records(rows: Sequence[Mapping[Any, Any]]) -> Any:
+    """A frame of rows given as dicts; a key that a row lacks is missing there, and whole numbers stay whole."""
+    import pandas as pd
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame({name: _cells([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
+
+
+def _cells(values: list[Any]) -> Any:
+    """A column of plain values; pandas alone would turn whole numbers beside a gap into floats."""
+    import pandas as pd
+
+    whole = any(type(value) is int for value in values)
+    mixed = whole and not all(type(value) is int for value in values)
+    nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
+    return pd.Series(values, dtype=object) if mixed or nested else pd.Series(values)
 
 
 def is_missing(value: Any) -> bool:

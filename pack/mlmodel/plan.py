@@ -13,7 +13,7 @@ from typing import Any
 
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel import columns, tensors, wire
-from pack.mlmodel.frames import as_frame
+from pack.mlmodel.frames import as_frame, from_records
 from pack.mlmodel.params import ParamSchema, ParamSpec, convert
 from pack.mlmodel.schema import ColSpec, Schema
 from pack.mlmodel.signature import ModelSignature
@@ -173,6 +173,8 @@ class ColumnPlan(Plan):
             raise SchemaMismatch("a sparse matrix came where columns are declared", hint="give a frame")
         if isinstance(data, (list, tuple)) and self._single_array(data):
             return pd.DataFrame({0: pd.Series(list(data), dtype=object)})
+        if isinstance(data, (list, tuple)) and data and all(isinstance(row, Mapping) for row in data):
+            return from_records(data)
         if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
             return _built(data, lambda: pd.DataFrame(data))
         return pd.DataFrame([data])

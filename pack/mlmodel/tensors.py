@@ -113,7 +113,7 @@ def _exact(spec: TensorSpec, array: Any) -> Any:
         back = values.astype(array.dtype)
         same = (back == array) | ((back != back) & (array != array))
         if array.dtype.kind in "iu" and spec.type.kind == "f":
-            same &= np.abs(values) <= 2.0 ** (np.finfo(spec.type).nmant + 1)
+            same &= np.abs(values) < 2.0**63  # beyond it, the way back overflows
         elif array.dtype.kind in "iu" and spec.type.kind in "iu":
             same &= (values < 0) == (array < 0)
     if not same.all():

@@ -169,7 +169,7 @@ cases = [
     pandas.DataFrame({"a": [1, 2], "b": [1.5, 2.0], "c": ["x", "y"], "d": [True, False]}),
     pandas.DataFrame({0: [1.0], 1: [2.0]}),
     pandas.DataFrame({"t": pandas.to_datetime(["2020-01-01"]), "l": [[1, 2]], "o": [{"k": 1, "j": "x"}]}),
-    pandas.DataFrame({"i": numpy.array([1], "int32"), "f": numpy.array([1], "float32"), "u": numpy.array([1], "uint32")}),
+    pandas.DataFrame({name: numpy.array([1], name) for name in ("int32", "float32", "uint32")}),
     numpy.zeros((3, 4)), numpy.zeros((3, 2, 2), "float32"), {"x": numpy.zeros((2, 3)), "y": numpy.zeros(2, "int64")},
     ["a", "b"], [1, 2], [{"a": 1, "b": "x"}, {"a": 2}], {"a": 1, "b": [1, 2]}, "text", 1.5, [[1, 2], [3]], b"bytes",
 ]
@@ -183,7 +183,7 @@ answer = [infer_signature(case, params={"p": 1, "q": [1.5], "r": "s", "t": True}
         pd.DataFrame({"a": [1, 2], "b": [1.5, 2.0], "c": ["x", "y"], "d": [True, False]}),
         pd.DataFrame({0: [1.0], 1: [2.0]}),
         pd.DataFrame({"t": pd.to_datetime(["2020-01-01"]), "l": [[1, 2]], "o": [{"k": 1, "j": "x"}]}),
-        pd.DataFrame({"i": np.array([1], "int32"), "f": np.array([1], "float32"), "u": np.array([1], "uint32")}),
+        pd.DataFrame({name: np.array([1], name) for name in ("int32", "float32", "uint32")}),
         np.zeros((3, 4)),
         np.zeros((3, 2, 2), "float32"),
         {"x": np.zeros((2, 3)), "y": np.zeros(2, "int64")},

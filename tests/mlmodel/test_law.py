@@ -1,0 +1,121 @@
+"""The law of signatures: data that a signature was inferred from always passes it, unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pack.errors import CannotInfer, SchemaMismatch
+from pack.mlmodel import ModelSignature, Plan, compile_plan, infer_signature
+from tests import strategies
+
+settings.register_profile("pack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pack")
+
+
+def plan_of(data: Any) -> Plan:
+    """The plan of an inferred signature, after a trip through the MLmodel file's JSON."""
+    signature = infer_signature(data)
+    return compile_plan(ModelSignature.from_dict(signature.to_dict()))
+
+
+@given(strategies.frames())
+@settings(max_examples=400)
+def test_a_frame_passes_its_own_signature_as_the_same_object(frame: pd.DataFrame) -> None:
+    before = frame.copy(deep=True)
+    assert plan_of(frame).data(frame) is frame
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@given(strategies.arrays())
+def test_an_array_passes_its_own_signature_as_the_same_object(array: np.ndarray[Any, Any]) -> None:
+    assert plan_of(array).data(array) is array
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), strategies.arrays(), min_size=1, max_size=3))
+def test_named_arrays_pass_their_own_signature(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    passed = plan_of(arrays).data(arrays)
+    assert all(passed[name] is array for name, array in arrays.items())
+
+
+@given(strategies.records())
+def test_rows_pass_their_own_signature_with_every_value(rows: list[dict[str, Any]]) -> None:
+    passed = plan_of(rows).data(rows)
+    for row, cells in zip(rows, passed.to_dict(orient="records"), strict=True):
+        for name, value in row.items():
+            assert cells[name] == value
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5))
+def test_a_list_of_numbers_passes_its_own_signature(values: list[int]) -> None:
+    assert plan_of(values).data(values).iloc[:, 0].tolist() == values
+
+
+def test_a_sparse_matrix_passes_its_own_signature_as_the_same_object() -> None:
+    import scipy.sparse
+
+    for matrix in (scipy.sparse.csr_matrix(np.eye(3)), scipy.sparse.csc_array(np.eye(3))):
+        assert plan_of(matrix).data(matrix) is matrix
+
+
+def test_a_polars_frame_passes_its_own_signature_with_every_value() -> None:
+    import polars as pl
+
+    frame = pl.DataFrame({"a": [1, None], "b": ["x", None], "c": [[1, 2], [3]], "d": [1.5, 2.5]})
+    passed = plan_of(frame).data(frame)
+    assert passed["a"].tolist() == [1, pd.NA]
+    assert passed["c"].tolist() == [[1, 2], [3]]
+    assert passed["d"].tolist() == [1.5, 2.5]
+
+
+def test_an_arrow_table_passes_its_own_signature_with_every_value() -> None:
+    import pyarrow as pa
+
+    table = pa.table({"a": pa.array([1, None], pa.int64()), "s": ["x", "y"], "b": pa.array([b"1", b"2"])})
+    passed = plan_of(table).data(table)
+    assert passed["a"].tolist() == [1, pd.NA]
+    assert passed["b"].tolist() == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (pd.DataFrame({"a": [1 + 2j]}), "'a'"),
+        (pd.DataFrame({"t": pd.to_timedelta([1])}), "'t'"),
+        (pd.DataFrame({"u": np.array([2**63], "uint64")}), "'u'"),
+        (pd.DataFrame({"o": [object()]}), "'o'"),
+        (pd.DataFrame({"o": [{"k": [object()]}]}), "'k'"),
+        (pd.DataFrame({"big": pd.Series([2**70], dtype=object)}), "'big'"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than once"),
+        (pd.DataFrame({1.5: [1]}), "named by float"),
+        (pd.DataFrame(), "no columns"),
+        ({}, "empty"),
+        ({"a": np.zeros(2), "b": 1}, "mixes"),
+        ({1, 2}, "set"),
+    ],
+)
+def test_what_no_signature_can_describe_is_an_error_that_says_why(data: Any, word: str) -> None:
+    with pytest.raises(CannotInfer, match=word):
+        infer_signature(data)
+
+
+def test_deep_nesting_is_an_error_and_not_a_crash() -> None:
+    value: Any = 1
+    for _ in range(10_000):
+        value = [value]
+    with pytest.raises(CannotInfer, match="deep"):
+        infer_signature({"a": value})
+
+
+def test_the_second_frame_is_judged_as_strictly_as_the_first() -> None:
+    plan = plan_of(pd.DataFrame({"a": [1.5], "b": [2.5]}))
+    plan.data(pd.DataFrame({"a": [1.0], "b": [2.0]}))
+    with pytest.raises(SchemaMismatch, match="'a'"):
+        plan.data(pd.DataFrame({"a": ["x"], "b": [2.0]}))
+    with pytest.raises(SchemaMismatch, match="'b'"):
+        plan.data(pd.DataFrame({"a": [1.0]}))
