@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,14 @@ FLAVORS = Table(
 
 def get(name: str, **options: Any) -> Flavor:
     """The flavor of this name, made with its save options; raises `InvalidValue` for an option it does not have."""
-    cls = FLAVORS.load(name)
-    try:
-        flavor: Flavor = cls(**options)
-    except TypeError as error:
+    cls: type[Flavor] = FLAVORS.load(name)
+    takes = signature(cls).parameters
+    unknown = sorted(options.keys() - takes.keys())
+    if unknown and not any(option.kind is option.VAR_KEYWORD for option in takes.values()):
         raise InvalidValue(
-            f"the {name} flavor does not take these options: {', '.join(options)}", hint=str(error)
-        ) from error
-    return flavor
+            f"the {name} flavor does not take {', '.join(unknown)}", hint=f"it takes: {', '.join(takes) or 'no options'}"
+        )
+    return cls(**options)
 
 
 def detect(model: Any) -> str:
@@ -48,8 +49,10 @@ def detect(model: Any) -> str:
         name = handles.get(f"{kind.__module__}.{kind.__qualname__}")
         if name:
             return name
-    if isinstance(model, (str, Path)) or callable(getattr(model, "predict", model)):
+    if isinstance(model, (str, Path)) or (callable(getattr(model, "predict", model)) and not isinstance(model, type)):
         return "python_function"
+    if isinstance(model, type):
+        raise InvalidValue(f"{model.__qualname__} is a class, not a model", hint=f"make one: {model.__qualname__}(...)")
     raise InvalidValue(
         f"no flavor handles {type(model).__module__}.{type(model).__qualname__}",
         hint=f"give an object with a predict method, a function, or one of: {', '.join(sorted(FLAVORS))}",

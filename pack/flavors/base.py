@@ -9,9 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+from pack.errors import InvalidState, InvalidValue
 from pack.mlmodel.signature import ModelSignature
 
 Config: TypeAlias = dict[str, Any]
+
+
+class Block(Config):
+    """A flavor's block of an MLmodel file; asking for a key that is missing raises `InvalidValue` naming it."""
+
+    def __missing__(self, key: str) -> Any:
+        raise InvalidValue(f"the MLmodel file lacks {key!r} in a flavor's block", hint="save the model again")
 
 
 class Flavor:
@@ -39,8 +47,6 @@ class Flavor:
 
     def predict_stream(self, model: Any, rows: Any, params: Config) -> Any:
         """The model's predictions one after another, for those that can."""
-        from pack.errors import InvalidState
-
         raise InvalidState(f"a {self.name} model does not stream", hint="call predict")
 
     def runs_code(self, config: Config) -> str | None:
@@ -48,7 +54,7 @@ class Flavor:
         return None
 
     def python_function(self, config: Config) -> Config | None:
-        """The flavor's own keys of the `python_function` block; None where the model cannot predict."""
+        """The flavor's own keys of the `python_function` block; None where the model just written cannot predict."""
         return {"loader_module": f"mlflow.{self.name}", "data": config["data"]}
 
     def modules(self, model: Any, home: Path, config: Config) -> set[str]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pack import envs, settings
 from pack.envs.files import BLOCK
-from pack.errors import AlreadyExists, InvalidValue, ModelFailed, PackError, StorageFailed
+from pack.errors import InvalidValue, ModelFailed, PackError
 from pack.flavors.base import Config, Flavor
+from pack.flavors.landing import landing
 from pack.mlmodel import code, digests, examples
 from pack.mlmodel.frames import as_frame
 from pack.mlmodel.infer import infer_schema
@@ -28,10 +24,6 @@ from pack.trust import records
 from pack.version import __version__
 
 FORMAT = 1
-_STORAGE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO,
-    errno.EFBIG,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,8 @@ class Extras:
     extra_files: Sequence[str | Path] | None = None
     metadata: Mapping[str, Any] | None = None
     resources: Mapping[str, Any] | None = None
+    auth_policy: Mapping[str, Any] | None = None
+    prompts: Sequence[str] | None = None
     run_id: str | None = None
     model_id: str | None = None
     artifact_path: str | None = None
@@ -58,70 +52,61 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
     Raises `AlreadyExists` where something is there, `CannotInfer` where the example has no signature, `ModelFailed`
     where the model raises on its own example, `StorageFailed` where the disk refuses.
     """
-    _check_environment(extras)
-    with _landing(path) as home:
+    _check(extras)
+    with landing(path) as home:
+        # Code comes first: a flavor may have to import it to know its model.
+        bundled = code.copy_code(extras.code_paths, home) if extras.code_paths else None
         config = flavor.write(model, home)
         block = _python_function(flavor, config)
-        signature, by_hint = _signature(model, flavor, extras, home, config)
+        written = _Written(model, flavor, home, config, predicts=block is not None)
+        signature, by_hint = _signature(written, extras)
         info = None if extras.input_example is None else examples.save_example(extras.input_example, home)
-        bundled = code.copy_code(extras.code_paths, home) if extras.code_paths else None
         extra_files = code.copy_extra_files(extras.extra_files, home) if extras.extra_files else None
         if block is not None:
-            _environment(model, flavor, config, extras, home)
+            _environment(written, extras, signature)
             block |= {"code": bundled, "env": dict(BLOCK), "python_version": platform.python_version()}
-        described = Model(
-            artifact_path=extras.artifact_path,
-            run_id=extras.run_id,
+        described = _described(
+            extras,
             flavors=_flavors(flavor, {**config, "code": bundled}, block, extra_files),
-            model_id=extras.model_id,
             signature=signature,
             is_signature_from_type_hint=by_hint,
             saved_input_example_info=info,
-            metadata=dict(extras.metadata) if extras.metadata else None,
-            resources=dict(extras.resources) if extras.resources else None,
         )
-        if extras.model_id:
-            described = described.replace(model_uuid=extras.model_id)
         described, digest = _write_mlmodel(described, home)
     records.remember(digest, path.absolute())
     return described
 
 
-def _check_environment(extras: Extras) -> None:
-    given = [
-        name
-        for name in ("pip_requirements", "extra_pip_requirements", "conda_env")
-        if getattr(extras, name) is not None
-    ]
-    if len(given) > 1:
-        raise InvalidValue(f"{' and '.join(given)} were given together", hint="give one of them")
+def _check(extras: Extras) -> None:
+    """Raise `InvalidValue` for extras that contradict each other."""
+    environment = ("pip_requirements", "extra_pip_requirements", "conda_env")
+    for names in (environment, ("resources", "auth_policy")):
+        given = [name for name in names if getattr(extras, name) is not None]
+        if len(given) > 1:
+            raise InvalidValue(f"{' and '.join(given)} were given together", hint="give one of them")
+    for name in ("metadata", "resources", "auth_policy"):
+        value = getattr(extras, name)
+        if value is not None and not isinstance(value, Mapping):
+            raise InvalidValue(f"{name} must be a dict, not {type(value).__name__}")
+    if not isinstance(extras.signature, (ModelSignature, bool, type(None))):
+        raise InvalidValue(
+            f"signature must be a ModelSignature, not {type(extras.signature).__name__}",
+            hint="make one with pack.infer_signature(inputs, outputs)",
+        )
 
 
-@contextmanager
-def _landing(path: Path) -> Iterator[Path]:
-    """A folder to write in that becomes `path` at the end; if anything fails, nothing is left."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise AlreadyExists(f"{path} exists already and is not an empty folder", hint="give another path, or remove it")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        home = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.new-", dir=path.parent))
-    except OSError as error:
-        raise _refused(path, error) from error
-    try:
-        yield home
-        _flush(home)
-        home.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        shutil.rmtree(home, ignore_errors=True)
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise AlreadyExists(f"{path} was made by someone else meanwhile", hint="give another path") from error
-        if error.errno in _STORAGE:
-            raise _refused(path, error) from error
-        raise
-    except BaseException:
-        shutil.rmtree(home, ignore_errors=True)
-        raise
+def _described(extras: Extras, **facts: Any) -> Model:
+    described = Model(
+        artifact_path=extras.artifact_path,
+        run_id=extras.run_id,
+        model_id=extras.model_id,
+        metadata=dict(extras.metadata) if extras.metadata else None,
+        resources=dict(extras.resources) if extras.resources else None,
+        auth_policy=dict(extras.auth_policy) if extras.auth_policy else None,
+        prompts=list(extras.prompts) if extras.prompts else None,
+        **facts,
+    )
+    return described.replace(model_uuid=extras.model_id) if extras.model_id else described
 
 
 def _python_function(flavor: Flavor, config: Config) -> Config | None:
@@ -141,26 +126,45 @@ def _flavors(
     return {flavor.name: config, **({} if block is None else {"python_function": block})}
 
 
-def _signature(
-    model: Any, flavor: Flavor, extras: Extras, home: Path, config: Config
-) -> tuple[ModelSignature | None, bool]:
+@dataclass(frozen=True)
+class _Written:
+    """A model that its flavor has written, and can score with."""
+
+    model: Any
+    flavor: Flavor
+    home: Path
+    config: Config
+    predicts: bool
+
+    def predict(self, rows: Any, params: Config) -> Any:
+        """What the model answers, as it will once it is loaded; raises `ModelFailed` where it raises."""
+        try:
+            return self.flavor.predict(self.flavor.ready(self.model, self.home, self.config), rows, params)
+        except PackError:
+            raise
+        except Exception as error:
+            raise ModelFailed(
+                f"the model failed on its input example: {type(error).__name__}: {error}",
+                hint="give an example that the model can score, or a signature and no example",
+            ) from error
+
+
+def _signature(written: _Written, extras: Extras) -> tuple[ModelSignature | None, bool]:
     """The signature, and whether the model's type hints gave it."""
     if extras.signature is False:
         return None, False
-    known = flavor.signature(model)
     if isinstance(extras.signature, ModelSignature):
-        _check_example(extras.signature, extras.input_example, by_hint=known is not None)
+        _check_example(extras.signature, extras.input_example)
         return extras.signature, False
-    if known is not None:
-        return known, True
+    known = written.flavor.signature(written.model)
     if extras.input_example is None:
-        return None, False
-    return _inferred(model, flavor, extras.input_example, home, config), False
+        return known, known is not None
+    return (_inferred(written, extras.input_example), False) if known is None else (_tried(known, written, extras), True)
 
 
-def _check_example(signature: ModelSignature, example: Any, *, by_hint: bool) -> None:
+def _check_example(signature: ModelSignature, example: Any) -> None:
     """An example that the given signature refuses would be a lie in the model directory."""
-    if example is None or by_hint:
+    if example is None:
         return
     data, params = examples.split_params(example)
     plan = compile_plan(signature)
@@ -168,54 +172,59 @@ def _check_example(signature: ModelSignature, example: Any, *, by_hint: bool) ->
     plan.params(params)
 
 
-def _inferred(model: Any, flavor: Flavor, example: Any, home: Path, config: Config) -> ModelSignature:
+def _inferred(written: _Written, example: Any) -> ModelSignature:
     data, params = examples.split_params(example)
     inputs = infer_schema(as_frame(data))
-    rows = compile_plan(ModelSignature(inputs=inputs)).data(data)
-    try:
-        answer = flavor.predict(flavor.ready(model, home, config), rows, params or {})
-    except PackError:
-        raise
-    except Exception as error:
-        raise ModelFailed(
-            f"the model failed on its input example: {type(error).__name__}: {error}",
-            hint="give an example that the model can score, or a signature and no example",
-        ) from error
+    described = infer_params(params) if params else None
+    if not written.predicts:
+        return ModelSignature(inputs=inputs, params=described)
+    answer = written.predict(compile_plan(ModelSignature(inputs=inputs)).data(data), params or {})
     outputs = None if answer is None else infer_schema(answer, what="output")
-    return ModelSignature(inputs=inputs, outputs=outputs, params=infer_params(params) if params else None)
+    return ModelSignature(inputs=inputs, outputs=outputs, params=described)
 
 
-def _environment(model: Any, flavor: Flavor, config: Config, extras: Extras, home: Path) -> None:
+def _tried(known: ModelSignature, written: _Written, extras: Extras) -> ModelSignature:
+    """The signature that the model knows, tried on the example, which tells what is still unknown."""
+    data, params = examples.split_params(extras.input_example)
+    answer = written.predict(data, params or {})
+    outputs = infer_schema(answer, what="output") if known.outputs is None and answer is not None else known.outputs
+    described = infer_params(params) if known.params is None and params else known.params
+    return ModelSignature(inputs=known.inputs, outputs=outputs, params=described)
+
+
+def _environment(written: _Written, extras: Extras, signature: ModelSignature | None) -> None:
     if extras.conda_env is not None:
-        envs.write_environment(home, [], conda_env=extras.conda_env)
+        envs.write_environment(written.home, [], conda_env=extras.conda_env)
         return
+    constraints: list[str] = []
     if extras.pip_requirements is not None:
         requirements, constraints = envs.requirements.parse_lines(extras.pip_requirements)
     else:
-        requirements, constraints = _inferred_requirements(model, flavor, config, extras, home), []
+        requirements = _inferred_requirements(written, extras, signature)
     if extras.extra_pip_requirements is not None:
-        more, pinned = envs.requirements.parse_lines(extras.extra_pip_requirements)
-        named = {envs.requirements.name_of(line) for line in more}
+        more, constraints = envs.requirements.parse_lines(extras.extra_pip_requirements)
+        named = {envs.requirements.name_of(line) for line in more} - {None}
         requirements = [line for line in requirements if envs.requirements.name_of(line) not in named] + more
-        constraints = constraints + pinned
-    envs.write_environment(home, requirements, constraints=constraints)
+    envs.write_environment(written.home, requirements, constraints=constraints)
 
 
-def _inferred_requirements(model: Any, flavor: Flavor, config: Config, extras: Extras, home: Path) -> list[str]:
+def _inferred_requirements(written: _Written, extras: Extras, signature: ModelSignature | None) -> list[str]:
     if settings.detect_lock():
         locked = envs.locked_requirements(Path.cwd())
         if locked is not None:
             return locked
-    modules = {*flavor.packages, *flavor.modules(model, home, config), *_modules_of(extras)}
-    return envs.infer_requirements(modules)
+    flavor = written.flavor
+    modules = {*flavor.packages, *flavor.modules(written.model, written.home, written.config)}
+    return envs.infer_requirements(modules | _modules_of(extras, signature))
 
 
-def _modules_of(extras: Extras) -> set[str]:
-    """What bundled code imports, and pandas where the example is a frame."""
+def _modules_of(extras: Extras, signature: ModelSignature | None) -> set[str]:
+    """What bundled code imports, what the example is made of, and pandas where rows have columns."""
     modules = envs.modules_of_code(extras.code_paths) if extras.code_paths else set()
     data, _ = examples.split_params(extras.input_example)
-    library = type(data).__module__.partition(".")[0]
-    return modules | ({library} if library in {"pandas", "numpy", "scipy"} else set())
+    modules |= {type(data).__module__.partition(".")[0]} & {"pandas", "numpy", "scipy"}
+    schema = signature.inputs if signature else None
+    return modules if schema is None or schema.is_tensor_spec() else modules | {"pandas"}
 
 
 def _write_mlmodel(described: Model, home: Path) -> tuple[Model, str]:
@@ -226,32 +235,3 @@ def _write_mlmodel(described: Model, home: Path) -> tuple[Model, str]:
     text = digests.seal(described.replace(model_size_bytes=size, pack=facts).to_yaml())
     (home / MLMODEL).write_text(text, encoding="utf-8", newline="\n")
     return Model.parse(text), digests.tree_digest({**files, MLMODEL: digests.text_digest(text)})
-
-
-def _flush(home: Path) -> None:
-    """Put every file on the disk before the name appears."""
-    for folder, _, names in os.walk(home):
-        for name in names:
-            handle = os.open(Path(folder) / name, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        _flush_folder(Path(folder))
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _refused(path: Path, error: OSError) -> StorageFailed:
-    return StorageFailed(
-        f"the model could not be written to {path}: {error.strerror}",
-        hint="free some space, or choose a folder that you can write; nothing was left behind",
-    )

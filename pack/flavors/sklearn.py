@@ -28,6 +28,7 @@ class SKLearn(Flavor):
             )
         self.serialization_format = serialization_format
         self.predict_fn = predict_fn
+        self._predicts = True
         self._method: tuple[Any, Any] = (None, None)
 
     @classmethod
@@ -39,6 +40,9 @@ class SKLearn(Flavor):
         """Write the estimator in the chosen format."""
         import sklearn
 
+        self._predicts = self.predict_fn != "predict" or hasattr(model, "predict")
+        if self._predicts:
+            self._bound(model)
         path = home / _FILES[self.serialization_format]
         untrusted = None
         if self.serialization_format == "skops":
@@ -72,8 +76,10 @@ class SKLearn(Flavor):
             return None
         return f"{config.get('pickled_model')} is a pickle, which runs code when it is opened"
 
-    def python_function(self, config: Config) -> Config:
-        """The file and the method."""
+    def python_function(self, config: Config) -> Config | None:
+        """The file and the method; None for an estimator without `predict`, such as a scaler."""
+        if not self._predicts:
+            return None
         return {
             "loader_module": "mlflow.sklearn",
             "model_path": config["pickled_model"],

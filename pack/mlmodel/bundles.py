@@ -29,7 +29,8 @@ _OURS = {"mlflow": "pack"}
 class Bundle:
     """The modules below one folder of a model, read through `read`, so that what runs is what was verified.
 
-    `files` are the paths of the model's files; those ending in `.py` below `root` are importable.
+    `files` are the paths of the model's files; those ending in `.py` below `root` are importable. `builtins` are
+    the built-in names for code that is to import through the bundle.
     """
 
     def __init__(self, files: Mapping[str, Any], read: Callable[[str], bytes], root: str = "code/") -> None:
@@ -37,7 +38,7 @@ class Bundle:
         self._read = read
         self._lock = threading.RLock()
         self._paths = _modules(files, root)
-        self._builtins = {**vars(builtins), "__import__": self._import}
+        self.builtins = {**vars(builtins), "__import__": self._import}
 
     def has(self, name: str) -> bool:
         """Whether a module of this name is the bundle's: it has it, and nothing installed has that name."""
@@ -96,7 +97,7 @@ class Bundle:
     def _new(self, private: str, *, package: str) -> ModuleType:
         module = ModuleType(private)
         module.__package__ = package
-        module.__dict__["__builtins__"] = self._builtins
+        module.__dict__["__builtins__"] = self.builtins
         if self.prefix not in sys.modules:
             root = ModuleType(self.prefix)
             root.__path__ = []

@@ -42,9 +42,9 @@ def load_model(
     block = _python_function(report.model)
     flavor, config = _flavor_of(report.model, block)
     config = _configured(config, model_config, suppress_warnings=suppress_warnings)
+    admission = admit(home, policy_for(trust), flavor.runs_code(config), report=report)
     if not suppress_warnings:
         _warn_of_versions(home, block)
-    admission = admit(home, policy_for(trust), flavor.runs_code(config), report=report)
     native = _read(admission, flavor, config)
     return PyFuncModel(report.model, flavor, native, home=home, model_config=dict(config.get("config") or {}))
 

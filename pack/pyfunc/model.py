@@ -1,10 +1,12 @@
-"""What a person writes: a `PythonModel`, or a plain function that is treated as one."""
+"""What a person writes: a `PythonModel`, or a plain function or object that is treated as one."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from pack.errors import InvalidValue
 
 
 class PythonModelContext:
@@ -57,17 +59,62 @@ class FunctionModel(PythonModel):
     def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """What the function answers."""
         func = inspect.unwrap(self.func)
-        return func(model_input, params) if "params" in inspect.signature(func).parameters else func(model_input)
+        return func(model_input, params=params) if _takes_params(func) else func(model_input)
+
+
+def as_python_model(model: Any) -> Any:
+    """A python model from itself, a function, or any object with a `predict`; raises `InvalidValue` for others."""
+    if is_python_model(model):
+        return model
+    if isinstance(model, type):
+        raise InvalidValue(f"{model.__qualname__} is a class, not a model", hint=f"make one: {model.__qualname__}(...)")
+    function = model if inspect.isroutine(model) else getattr(model, "predict", model)
+    if not callable(function) or _required(function) > 1:
+        raise InvalidValue(
+            f"{type(model).__name__} is no python model",
+            hint="give a PythonModel, a function of one argument (and perhaps params), or the path of a script",
+        )
+    return FunctionModel(function)
+
+
+def is_python_model(model: Any) -> bool:
+    """Whether it is an instance of `PythonModel`, ours or (where that is installed) MLflow's."""
+    return any(kind.__name__ == "PythonModel" for kind in type(model).__mro__)
+
+
+def native(model: Any) -> Any:
+    """What a person gave to be saved: the function or the object behind a `FunctionModel`, else the model itself."""
+    if not isinstance(model, FunctionModel):
+        return model
+    owner = getattr(model.func, "__self__", None)
+    return model.func if owner is None or inspect.ismodule(owner) else owner
 
 
 def predict_function(model: Any, name: str = "predict") -> Callable[..., Any]:
     """The user's own function behind a python model: for `FunctionModel` the function, without MLflow's wrappers."""
-    if (
-        hasattr(model, "func")
-        and name == "predict"
-        and type(model).__name__ in {"FunctionModel", "_FunctionPythonModel"}
-    ):
-        found: Callable[..., Any] = inspect.unwrap(model.func)
-    else:
-        found = inspect.unwrap(getattr(type(model), name, None) or getattr(model, name))
-    return found
+    if isinstance(model, FunctionModel) and name == "predict":
+        return inspect.unwrap(model.func)
+    return inspect.unwrap(getattr(type(model), name, None) or getattr(model, name))
+
+
+def streams(model: Any) -> bool:
+    """Whether the model has a `predict_stream` of its own."""
+    method = getattr(type(model), "predict_stream", None)
+    return method is not None and method is not PythonModel.predict_stream and not isinstance(model, FunctionModel)
+
+
+def _takes_params(function: Callable[..., Any]) -> bool:
+    return "params" in inspect.signature(function).parameters
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments besides `params` a function must be given; 1 for a built-in that does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return 1
+    return len([one for one in parameters if one.default is one.empty and one.name != "params" and not _any_number(one)])
+
+
+def _any_number(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}

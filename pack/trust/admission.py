@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -31,7 +32,7 @@ class Admission:
     model: Model
     files: dict[str, str]
     digest: str
-    may_run_code: bool
+    policy: Policy
     _bundle: Bundle | None = field(default=None, repr=False)
     _tokens: list[contextvars.Token[Admission | None]] = field(default_factory=list, repr=False)
 
@@ -43,6 +44,11 @@ class Admission:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _active.reset(self._tokens.pop())
+
+    @cached_property
+    def may_run_code(self) -> bool:
+        """Whether the policy lets this model run code; asked when it first matters, as it costs a look at the records."""
+        return self.policy.may_run(self.home, self.digest)
 
     def read(self, name: str) -> bytes:
         """The bytes of one file by its path in the model, as they were verified; raises `Damaged` if they changed."""
@@ -76,10 +82,7 @@ def admit(
     """
     report = report or digests.check(home)
     report.raise_if_damaged()
-    # Asking whether code may run costs a look at the records: only where it matters.
-    admission = Admission(home, report.model, report.files, report.digest, may_run_code=False)
-    if policy.mode == "trusted" or runs_code:
-        admission.may_run_code = policy.may_run(home, admission.digest)
+    admission = Admission(home, report.model, report.files, report.digest, policy)
     if runs_code:
         admission.require_code("the model", runs_code)
     return admission

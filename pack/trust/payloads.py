@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import types
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -76,11 +77,13 @@ def dump_pickle(model: Any, path: Path, *, serializer: Serializer = "cloudpickle
 
 
 def load_skops(path: Path) -> Any:
-    """Open a skops file: types of our own list only, whatever the model says; raises `Untrusted` naming the others."""
+    """Open a skops file: types of our own list, whatever the model says; raises `Untrusted` naming the others.
+
+    Where the policy lets the model run code, its other types load too.
+    """
     from pack.trust.skops_files import load
 
-    admission = active()
-    return load(read_bytes(path), path.name, trusted=admission is not None and admission.may_run_code)
+    return load(read_bytes(path), path.name, active())
 
 
 def dump_skops(model: Any, path: Path) -> list[str]:
@@ -145,14 +148,30 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in RENAMED:
             return _named(RENAMED[module, name])
-        if (module, name) == ("pkgutil", "resolve_name"):
-            return _resolve
+        if module == "cloudpickle.cloudpickle" or (module, name) == ("pkgutil", "resolve_name"):
+            return self._stand_in(name) or super().find_class(module, name)
         if module == "mlflow" or module.startswith("mlflow."):
             raise MissingPackage(
                 f"this pickle needs {module}.{name}, which pack does not provide",
                 hint="save the model again, as a models-from-code script where it can be one",
             )
         return self._bundle.find(module, name) if self._bundle.has(module) else super().find_class(module, name)
+
+    def _stand_in(self, name: str) -> Any:
+        """What finds modules for a pickle, made to look into the bundle first."""
+        makers = {
+            "resolve_name": _resolve,
+            "subimport": self._bundle.import_module,
+            "_make_function": self._make_function,
+        }
+        return makers.get(name)
+
+    def _make_function(
+        self, code: types.CodeType, scope: dict[str, Any], name: str | None, defaults: Any, closure: Any
+    ) -> types.FunctionType:
+        """A function pickled by value, whose own `import` statements ask the bundle first."""
+        scope["__builtins__"] = self._bundle.builtins
+        return types.FunctionType(code, scope, name, defaults, closure)
 
 
 def _resolve(text: str) -> Any:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pack.errors import InvalidValue, MissingPackage, Untrusted
-from pack.trust.admission import WAYS_FORWARD
+from pack.mlmodel.bundles import Bundle
+from pack.trust.admission import WAYS_FORWARD, Admission
 
 MAX_UNPACKED = 8 * 1024**3
 MAX_RATIO = 1000
@@ -61,31 +62,50 @@ def dump(model: Any, path: Path) -> list[str]:
         raise InvalidValue(
             f"skops cannot write this {type(model).__name__}: {error}", hint="pass serialization_format='cloudpickle'"
         ) from error
+    nowhere = sorted({_type_of(node) for node in nodes(read_schema(data, path.name)) if _is_main(node)})
+    if nowhere:
+        raise InvalidValue(
+            f"skops would refer to {', '.join(nowhere)}, which other programs do not have",
+            hint="define it in a module and pass code_paths=[...], or pass serialization_format='cloudpickle'",
+        )
     path.write_bytes(data)
     return sorted(sio.get_untrusted_types(data=data))
 
 
-def load(data: bytes, shown: str, *, trusted: bool) -> Any:
-    """Build what a skops file holds; with `trusted`, any type, otherwise those of our list, else `Untrusted`."""
+def load(data: bytes, shown: str, admission: Admission | None) -> Any:
+    """Build what a skops file holds: types of our list, and others where the admission lets the model run code.
+
+    Raises `Untrusted` naming the types otherwise. Modules that the model brings along are found in its bundle.
+    """
     schema = read_schema(data, shown)
-    types = {_type_of(node) for node in nodes(schema)}
-    if not trusted:
-        judge(schema, shown)
+    if refused(schema):
+        if admission is None or not admission.may_run_code:
+            judge(schema, shown)
+        else:
+            data, schema = _with_bundle(data, schema, admission.bundle())
     sio = _skops()
     try:
-        return sio.loads(data, trusted=sorted(types))
+        return sio.loads(data, trusted=sorted({_type_of(node) for node in nodes(schema)}))
     except (KeyError, ValueError, TypeError, AttributeError, ImportError, EOFError, RecursionError) as error:
-        raise InvalidValue(f"{shown!a} cannot be read as a skops file: {type(error).__name__}") from error
+        raise InvalidValue(
+            f"{shown!a} cannot be read as a skops file: {type(error).__name__}",
+            hint="install what the model needs (its requirements.txt), or bring its code along with code_paths",
+        ) from error
 
 
 def judge(schema: Any, shown: str) -> None:
     """Raise `Untrusted`, naming them, where a schema holds loaders or types that are not on our lists."""
-    refused = sorted({what for node in nodes(schema) if (what := _refusal(node))})
-    if refused:
-        listed = ", ".join(refused[:8]) + (", ..." if len(refused) > 8 else "")
+    found = refused(schema)
+    if found:
+        listed = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
         raise Untrusted(
             f"{shown!a} was not loaded: it holds types that are not known to be safe: {listed}", hint=WAYS_FORWARD
         )
+
+
+def refused(schema: Any) -> list[str]:
+    """The types and loaders of a schema that are not on our lists."""
+    return sorted({what for node in nodes(schema) if (what := _refusal(node))})
 
 
 def read_schema(data: bytes, shown: str) -> Any:
@@ -138,6 +158,26 @@ def _refusal(node: dict[str, Any]) -> str | None:
     return None if known or _is_estimator(name) else name
 
 
+def _with_bundle(data: bytes, schema: Any, bundle: Bundle) -> tuple[bytes, Any]:
+    """The file with the private names of the modules that the bundle has, which skops then imports."""
+    found = False
+    for node in nodes(schema):
+        name = str(node.get("__module__"))
+        if bundle.has(name):
+            node["__module__"] = bundle.import_module(name).__name__
+            found = True
+    return (_repacked(data, schema), schema) if found else (data, schema)
+
+
+def _repacked(data: bytes, schema: Any) -> bytes:
+    """The same archive with another schema."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps(schema) if name == "schema.json" else old.read(name))
+    return made.getvalue()
+
+
 def _is_numpy_data(name: str) -> bool:
     """Array, scalar and generator types of NumPy: a class directly in `numpy`, or a generator's."""
     return name.count(".") == 1 or name.startswith(("numpy.random.", "numpy.ma.", "numpy.dtypes."))
@@ -152,6 +192,10 @@ def _is_estimator(name: str) -> bool:
 
 def _type_of(node: dict[str, Any]) -> str:
     return f"{node.get('__module__')}.{node.get('__class__')}"
+
+
+def _is_main(node: dict[str, Any]) -> bool:
+    return node.get("__module__") in {"__main__", "__mp_main__"}
 
 
 def _check_archive(archive: zipfile.ZipFile, packed: int, shown: str) -> None:

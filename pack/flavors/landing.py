@@ -1,0 +1,97 @@
+"""A folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pack.errors import AlreadyExists, StorageFailed
+
+_REFUSALS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO,
+    errno.EFBIG,
+}  # fmt: skip
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
+
+
+@contextmanager
+def landing(path: Path) -> Iterator[Path]:
+    """A folder to write in that becomes `path` at the end, everything in it on the disk; if anything fails, none does.
+
+    Raises `AlreadyExists` where something other than an empty folder is there, `StorageFailed` where the disk refuses.
+    The folder is written inside one that only this user can enter, and gets the usual permissions.
+    """
+    path = path.absolute()
+    try:
+        if _is_taken(path):
+            raise AlreadyExists(
+                f"{path} exists already and is not an empty folder", hint="give another path, or remove it"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yard = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.new-", dir=path.parent))
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        home = yard / "model"
+        home.mkdir()
+        yield home
+        _flush(home)
+        _rename(home, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            raise _refused(path, error) from error
+        raise
+    finally:
+        shutil.rmtree(yard, ignore_errors=True)
+
+
+def _is_taken(path: Path) -> bool:
+    if path.is_symlink():
+        return True
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def _rename(home: Path, path: Path) -> None:
+    try:
+        if os.name == "nt" and path.is_dir():
+            path.rmdir()
+        home.replace(path)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise AlreadyExists(f"{path} was made by someone else meanwhile", hint="give another path") from error
+        raise
+
+
+def _flush(home: Path) -> None:
+    """Put every file on the disk before the name appears."""
+    for folder, _, names in os.walk(home):
+        for name in names:
+            handle = os.open(Path(folder) / name, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        _flush_folder(Path(folder))
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"the model could not be written to {path}: {error.strerror}",
+        hint="free some space, or choose a folder that you can write; nothing was left behind",
+    )
