@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pack"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "settings", "uris", "plugins", "version"}
+GROUND = {"errors", "settings", "uris", "plugins", "version", "yamls"}
 MODEL_ROOMS = {"mlmodel", "envs", "trust", "artifacts", "flavors", "pyfunc"}
 FLUENT_AND_BELOW = GROUND | MODEL_ROOMS | {"db", "web", "serving", "tracking", "registry", "fluent"}
 
@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "settings": {"errors"},
     "uris": {"errors"},
+    "yamls": {"errors"},
     "plugins": {"errors"},
     "mlmodel": GROUND,
     "envs": GROUND,
@@ -45,11 +46,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # What may be imported when a module of the room is imported. Everything else waits until it is used.
 THIRD_PARTY: dict[str, set[str]] = {
-    "mlmodel": {"yaml", "numpy", "pandas"},
-    "envs": {"yaml", "packaging"},
+    "yamls": {"yaml"},
+    "mlmodel": {"numpy", "pandas"},
+    "envs": {"packaging"},
     "db": {"sqlalchemy"},
     "web": {"starlette"},
-    "serving": {"starlette"},
+    "serving": {"anyio", "starlette"},
     "cli": {"click"},
     "__main__": set(),
 }
@@ -122,8 +124,8 @@ def test_the_two_wings_never_import_each_other() -> None:
                 assert not {name.split(".")[1] for name, _ in imports_of(path) if name.startswith("pack.")} & other
 
 
-def test_upward_references_are_the_three_named_rows() -> None:
-    """A string that names a room above the file's own is an upward reference; three rows and the doors may hold one."""
+def test_upward_references_are_the_named_rows() -> None:
+    """A string that names a room above the file's own is an upward reference; these rows and the doors may hold one."""
     doors = {"__init__.py", "pyfunc/__init__.py", "cli/__init__.py"}
     found = {
         (shown(path), node.value.partition(":")[0])
@@ -137,6 +139,9 @@ def test_upward_references_are_the_three_named_rows() -> None:
     assert found == {
         ("artifacts/__init__.py", "pack.fluent.locations"),
         ("flavors/__init__.py", "pack.pyfunc.flavor"),
+        # what MLflow's pickles call our classes
+        ("trust/payloads.py", "pack.pyfunc.model"),
+        ("trust/payloads.py", "pack.pyfunc.foreign"),
     }
 
 

@@ -78,9 +78,7 @@ def read_environment(home: Path) -> Environment:
             requirements += lines
         else:
             requirements.append(check_line(str(line), PYTHON_ENV))
-    return Environment(
-        str(found.get("python") or platform.python_version()), tuple(build), tuple(requirements), pinned
-    )
+    return Environment(str(found.get("python") or platform.python_version()), tuple(build), tuple(requirements), pinned)
 
 
 def from_conda(conda: Mapping[str, Any]) -> Environment:

@@ -34,7 +34,8 @@ def get(name: str, **options: Any) -> Flavor:
     unknown = sorted(options.keys() - takes.keys())
     if unknown and not any(option.kind is option.VAR_KEYWORD for option in takes.values()):
         raise InvalidValue(
-            f"the {name} flavor does not take {', '.join(unknown)}", hint=f"it takes: {', '.join(takes) or 'no options'}"
+            f"the {name} flavor does not take {', '.join(unknown)}",
+            hint=f"it takes: {', '.join(takes) or 'no options'}",
         )
     return cls(**options)
 

@@ -159,7 +159,9 @@ def _signature(written: _Written, extras: Extras) -> tuple[ModelSignature | None
     known = written.flavor.signature(written.model)
     if extras.input_example is None:
         return known, known is not None
-    return (_inferred(written, extras.input_example), False) if known is None else (_tried(known, written, extras), True)
+    return (
+        (_inferred(written, extras.input_example), False) if known is None else (_tried(known, written, extras), True)
+    )
 
 
 def _check_example(signature: ModelSignature, example: Any) -> None:

@@ -311,7 +311,7 @@ def _artifacts(run_id: str | None) -> LocalStore:
 
 
 def _joined(folder: str | None, name: str) -> str:
-    return relative_path(f"{folder.strip('/')}/{name}" if folder else name)
+    return relative_path(f"{folder.rstrip('/')}/{name}" if folder else name)
 
 
 def _made(name: str) -> Experiment:

@@ -22,8 +22,17 @@ from typing import Any
 from pack.errors import InvalidValue
 
 _numbers = itertools.count(1)
-# What `import mlflow` means inside a bundle: our own names, which is what a model from code needs.
-_OURS = {"mlflow": "pack"}
+# What MLflow's modules mean inside a bundle: our own, which is what a model's code needs. A module that is not listed
+# is looked for under the nearest one that is: `mlflow.pyfunc.model` is `pack.pyfunc.model`.
+_OURS = {
+    "mlflow": "pack",
+    "mlflow.exceptions": "pack.pyfunc.foreign",
+    "mlflow.models.model": "pack.models",
+    "mlflow.models.signature": "pack.models",
+    "mlflow.tracking": "pack",
+    "mlflow.types": "pack.mlmodel",
+    "mlflow.types.type_hints": "pack.pyfunc.foreign",
+}
 
 
 class Bundle:
@@ -48,10 +57,7 @@ class Bundle:
         """Import a module, the bundle's own or an installed one, by the name that the bundled code uses."""
         if self.has(name):
             return self._own(name)
-        first, _, rest = name.partition(".")
-        if first in _OURS:
-            return _ours(f"{_OURS[first]}.{rest}" if rest else _OURS[first])
-        return importlib.import_module(name)
+        return _ours(name) if name.partition(".")[0] in _OURS else importlib.import_module(name)
 
     def run_script(self, source: bytes, name: str) -> ModuleType:
         """Run a script as a module of this bundle and answer the module."""
@@ -165,12 +171,15 @@ def _modules(files: Mapping[str, Any], root: str) -> dict[str, str | None]:
 
 
 def _ours(name: str) -> ModuleType:
-    """Our own module of that name; a name that only MLflow has is an import error that says so."""
+    """Our module for one of MLflow's; a name that only MLflow has is an import error that says so."""
+    near, rest = name, ""
+    while near not in _OURS:
+        near, _, last = near.rpartition(".")
+        rest = f".{last}{rest}"
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(_OURS[near] + rest)
     except ModuleNotFoundError as error:
-        wanted = name.replace("pack", "mlflow", 1)
-        raise ModuleNotFoundError(f"the model's code imports {wanted}, which pack does not provide") from error
+        raise ModuleNotFoundError(f"the model's code imports {name}, which pack does not provide") from error
 
 
 @lru_cache(maxsize=1024)

@@ -35,7 +35,8 @@ def is_exact(spec: ColSpec, dtype: Any) -> bool:
         return True
     if not isinstance(spec.type, DataType):
         return False
-    return str(dtype) in EXACT[spec.type] or (spec.type is DataType.datetime and str(dtype).startswith("datetime64"))
+    name = str(getattr(dtype, "subtype", dtype)) if type(dtype).__name__ == "SparseDtype" else str(dtype)
+    return name in EXACT[spec.type] or (spec.type is DataType.datetime and name.startswith("datetime64"))
 
 
 def fit(spec: ColSpec, series: Any) -> Any:
@@ -50,6 +51,8 @@ def fit(spec: ColSpec, series: Any) -> Any:
     name = str(getattr(series.dtype, "numpy_dtype", series.dtype)).lower()
     if name in {"object", "str"} or name.startswith("string"):
         return _objects(spec, series)
+    if spec.type is DataType.datetime and name.startswith("datetime64"):
+        return series
     return _numbers(spec, series, name)
 
 
@@ -101,7 +104,7 @@ def _to_float(spec: ColSpec, series: Any, kind: str) -> Any:
     import numpy as np
 
     target = _FLOATS[spec.type]  # type: ignore[index]
-    if str(series.dtype) == target.capitalize():  # pandas' own nullable floats
+    if str(getattr(series.dtype, "numpy_dtype", series.dtype)) == target:  # nullable floats of pandas and Arrow
         return series
     with np.errstate(over="ignore"):
         values = (

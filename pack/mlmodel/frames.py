@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,14 +47,36 @@ def from_records(rows: Sequence[Mapping[Any, Any]]) -> Any:
     return pd.DataFrame({name: _cells([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
 
 
+def from_values(values: Sequence[Any]) -> Any:
+    """A frame of one column, named 0, whose cells are these values, whatever they are."""
+    import pandas as pd
+
+    return pd.DataFrame({0: _cells(list(values))}, index=range(len(values)))
+
+
 def _cells(values: list[Any]) -> Any:
     """A column of plain values; pandas alone would turn whole numbers beside a gap into floats."""
     import pandas as pd
 
-    whole = any(type(value) is int for value in values)
-    mixed = whole and not all(type(value) is int for value in values)
-    nested = any(isinstance(value, (list, tuple, Mapping)) for value in values)
-    return pd.Series(values, dtype=object) if mixed or nested else pd.Series(values)
+    return pd.Series(values) if values and _pandas_keeps(values) else pd.Series(values, dtype=object)
+
+
+def _pandas_keeps(values: list[Any]) -> bool:
+    """Whether pandas makes a column of these that holds the very same values."""
+    kinds = {_family(kind) for kind in {type(value) for value in values}} - {"NoneType", "NaTType"}
+    if kinds == {"int", "float"}:
+        return all(isinstance(value, float) or is_missing(value) or abs(value) <= 2**53 for value in values)
+    gaps = "int" in kinds and any(value is None for value in values)
+    return len(kinds) <= 1 and not gaps and not kinds & {"list", "tuple", "dict"}
+
+
+def _family(kind: type) -> str:
+    """One name for the numbers that Python and NumPy have of a kind; else the type's own name."""
+    if kind is bool:
+        return "bool"
+    if issubclass(kind, numbers.Integral):
+        return "int"
+    return "float" if issubclass(kind, numbers.Real) else kind.__name__
 
 
 def is_missing(value: Any) -> bool:
@@ -62,5 +85,9 @@ def is_missing(value: Any) -> bool:
         return True
     if isinstance(value, float):
         return math.isnan(value)
+    if isinstance(value, (str, int, list, dict)):
+        return False
     pandas = sys.modules.get("pandas")
-    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
+    if pandas is not None and (value is pandas.NA or value is pandas.NaT):
+        return True
+    return getattr(value, "shape", None) == () and hasattr(value, "dtype") and bool(value != value)

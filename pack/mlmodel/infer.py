@@ -7,31 +7,22 @@ signature was inferred from always passes it. Data that no signature can describ
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from pack.errors import CannotInfer
+from pack.errors import CannotInfer, InvalidValue
 from pack.mlmodel.frames import as_frame, is_missing
-from pack.mlmodel.nested import scalar_fits
+from pack.mlmodel.nested import plain, scalar_fits
 from pack.mlmodel.params import infer_params
 from pack.mlmodel.schema import MAX_COLUMNS, ColSpec, Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import MAX_DEPTH, AnyType, Array, DataType, Object, Property, Type
+from pack.mlmodel.types import DTYPES, MAX_DEPTH, AnyType, Array, DataType, Object, Property, Type
 
-_DTYPES = {
-    "bool": DataType.boolean,
-    "int8": DataType.integer,
-    "int16": DataType.integer,
-    "uint8": DataType.integer,
-    "uint16": DataType.integer,
-    "int32": DataType.integer,
-    "uint32": DataType.long,
-    "int64": DataType.long,
-    "float16": DataType.float,
-    "float32": DataType.float,
-    "float64": DataType.double,
-}
+# Types that have a value for what is missing, so that a column without a name may hold gaps.
+_WITH_GAPS = {DataType.float, DataType.double, DataType.string, DataType.binary, DataType.datetime}
+_WHOLE = {DataType.integer, DataType.long}
+_FRACTIONS = {DataType.float, DataType.double}
 
 
 def infer_signature(model_input: Any = None, model_output: Any = None, params: Any = None) -> ModelSignature:
@@ -51,17 +42,17 @@ def infer_signature(model_input: Any = None, model_output: Any = None, params: A
 
 def infer_schema(data: Any, *, what: str = "input") -> Schema:
     """The schema of one example; raises `CannotInfer` saying which column and why."""
-    pandas = sys.modules.get("pandas")
     data = as_frame(data)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(data, (pandas.Index, pandas.api.extensions.ExtensionArray)):
+        data = pandas.Series(data)
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _frame(data)
     if pandas is not None and isinstance(data, pandas.Series):
         return Schema([_column(data.name, data)])
-    if pandas is not None and isinstance(data, pandas.Index):
-        return infer_schema(data.to_series(), what=what)
     if type(data).__module__.startswith("scipy.sparse"):
         return Schema([TensorSpec(data.dtype, (-1, *data.shape[1:]))])
-    if hasattr(data, "dtype") and hasattr(data, "shape"):
+    if _is_array(data):
         return Schema([_tensor(data, None)])
     if isinstance(data, Mapping):
         return _mapping(data)
@@ -101,25 +92,28 @@ def _label(name: Any) -> str | int:
 
 def _column(name: Any, series: Any) -> ColSpec:
     where = f"column {name!r}"
-    dtype = series.dtype
-    if name is not None:
-        name = _label(name)
-    if str(dtype) == "category":
-        series = series.astype(series.cat.categories.dtype)
-        dtype = series.dtype
+    label = None if name is None else _label(name)
     missing = bool(series.isna().any())
-    required = name is None or not missing
-    return ColSpec(_dtype_type(dtype, series, where), name, required=required)
+    if str(series.dtype) == "category":
+        series = series.cat.categories.to_series()
+    kind = _series_type(series, where)
+    return _spec(label, kind, missing=missing or (isinstance(kind, AnyType) and not len(series)))
 
 
-def _dtype_type(dtype: Any, series: Any, where: str) -> Type:
+def _spec(name: str | int | None, kind: Type, *, missing: bool) -> ColSpec:
+    """A column that may have gaps is not required; without a name, that can only be said by `any`."""
+    if name is not None:
+        return ColSpec(kind, name, required=not missing)
+    return ColSpec(AnyType() if missing and kind not in _WITH_GAPS else kind)
+
+
+def _series_type(series: Any, where: str) -> Type:
+    dtype = series.dtype.subtype if type(series.dtype).__name__ == "SparseDtype" else series.dtype
     name = str(getattr(dtype, "numpy_dtype", None) or dtype).lower()
-    if name in _DTYPES:
-        return _DTYPES[name]
-    if name == "boolean":
-        return DataType.boolean
+    if name in {"boolean", *DTYPES}:
+        return DTYPES.get(name, DataType.boolean)
     if name == "uint64":
-        return _unsigned(series, where)
+        return _unsigned(series.dropna(), where)
     if name.startswith("datetime64"):
         return DataType.datetime
     if name in {"str", "string"} or name.startswith("string["):
@@ -129,30 +123,42 @@ def _dtype_type(dtype: Any, series: Any, where: str) -> Type:
     raise CannotInfer(f"{where} has dtype {dtype}, which no signature type can hold", hint="convert it first")
 
 
-def _unsigned(series: Any, where: str) -> Type:
-    if len(series.dropna()) and int(series.max()) >= 2**63:
+def _unsigned(values: Any, where: str) -> Type:
+    if len(values) and int(values.max()) >= 2**63:
         raise CannotInfer(f"{where} is uint64 with values of 2**63 and above, which no type holds", hint="cast it")
     return DataType.long
 
 
-def _tensor(array: Any, name: str | None) -> TensorSpec:
+def _is_array(data: Any) -> bool:
+    """Whether data is an array with dimensions; arrays of frameworks count, a NumPy scalar does not."""
     import numpy as np
 
-    array = np.asarray(array)
-    if array.dtype.kind not in "biufcSUMO":
-        raise CannotInfer(f"an array of dtype {array.dtype} has no tensor type", hint="convert it first")
+    return isinstance(data, np.ndarray) or (hasattr(data, "dtype") and getattr(data, "shape", ()) != ())
+
+
+def _tensor(array: Any, name: str | int | None) -> TensorSpec:
+    import numpy as np
+
+    try:
+        array = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CannotInfer(f"{type(array).__name__} makes no array: {error}", hint="give a NumPy array") from error
     shape = (-1, *array.shape[1:]) if array.ndim else ()
-    return TensorSpec(array.dtype, shape, name)
+    try:
+        return TensorSpec(array.dtype, shape, name)
+    except InvalidValue as error:
+        what = "an array" if name is None else f"the array {name!r}"
+        raise CannotInfer(f"{what} of dtype {array.dtype} has no tensor type", hint="convert it first") from error
 
 
 def _mapping(data: Mapping[Any, Any]) -> Schema:
     if not data:
         raise CannotInfer("the dict is empty")
-    arrays = [hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != () for value in data.values()]
-    if all(arrays):
-        return Schema([_tensor(value, str(name)) for name, value in data.items()])
-    if any(arrays):
-        raise CannotInfer("the dict mixes arrays and other values", hint="give arrays for all names or for none")
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and all(isinstance(value, pandas.Series) for value in data.values()):
+        return _frame(pandas.DataFrame(data))
+    if all(_is_array(value) and value.shape for value in data.values()):
+        return Schema([_tensor(value, _label(name)) for name, value in data.items()])
     return Schema([_value_column(_label(name), [value], f"column {name!r}") for name, value in data.items()])
 
 
@@ -174,30 +180,52 @@ def _records_column(name: Any, rows: Sequence[Mapping[Any, Any]]) -> ColSpec:
 
 
 def _value_column(name: str | int | None, values: Sequence[Any], where: str) -> ColSpec:
-    present = not any(is_missing(value) for value in values)
-    return ColSpec(_merged(values, where, 0), name, required=name is None or present)
+    return _spec(name, _merged(values, where, 0), missing=any(is_missing(value) for value in values))
 
 
-def _merged(values: Iterable[Any], where: str, depth: int) -> Type:
+def _merged(values: Sequence[Any], where: str, depth: int) -> Type:
     """The one type that holds all these values; `any` where they are of several kinds or all missing."""
     if depth > MAX_DEPTH:
         raise CannotInfer(f"{where} is nested more than {MAX_DEPTH} levels deep")
-    present = [_plain(value) for value in values if not is_missing(value)]
-    kinds = {_kind(value, where) for value in present}
-    if len(kinds) != 1:
-        numbers = kinds == {DataType.long, DataType.double} and all(
-            scalar_fits(DataType.double, one) for one in present
-        )
-        return DataType.double if numbers else AnyType()
-    kind = kinds.pop()
-    if kind is list:
-        items = [item for value in present for item in value]
-        return Array(_merged(items, f"{where}: an item", depth + 1)) if items else AnyType()
-    if kind is dict:
+    present = [_unwrapped(value) for value in values if not is_missing(value)]
+    kinds = {_kind(value, where) for value in present or _not_numbers(values)}
+    if kinds == {list}:
+        return _items(present, where, depth)
+    if kinds == {dict}:
         return _object(present, where, depth)
-    if kind is DataType.long and not all(-(2**63) <= value < 2**63 for value in present):
+    if kinds & _WHOLE and not all(-(2**63) <= value < 2**63 for value in present if _kind(value, where) in _WHOLE):
         raise CannotInfer(f"{where} holds whole numbers beyond 64 bits", hint="store them as text or doubles")
-    return kind  # type: ignore[no-any-return]
+    return next(iter(kinds)) if len(kinds) == 1 else _number(kinds, present)
+
+
+def _not_numbers(values: Sequence[Any]) -> Sequence[Any]:
+    """The values where all are NaN: that is the one missing value whose type is known."""
+    return values if all(isinstance(value, float) for value in values) else []
+
+
+def _number(kinds: set[Any], values: list[Any]) -> Type:
+    """The wider of two kinds of numbers, where it holds them all exactly."""
+    if kinds and kinds <= _WHOLE:
+        return DataType.long
+    if kinds and kinds <= _WHOLE | _FRACTIONS and all(scalar_fits(DataType.double, plain(value)) for value in values):
+        return DataType.double
+    return AnyType()
+
+
+def _items(values: list[Any], where: str, depth: int) -> Type:
+    """The type of lists: of arrays of one dtype from their dtype alone, else from all their items."""
+    arrays = {(value.dtype, value.ndim) if _is_array(value) else None for value in values}
+    found = _dtype_type(values[0].dtype) if len(arrays) == 1 and None not in arrays else None
+    if found is not None:
+        for value in values if values[0].dtype.name == "uint64" else ():
+            _unsigned(value.ravel(), where)
+        return _nest(found, values[0].ndim)
+    items = [item for value in values for item in value]
+    return Array(_merged(items, f"{where}: an item", depth + 1)) if items else AnyType()
+
+
+def _nest(kind: Type, depth: int) -> Type:
+    return kind if depth == 0 else Array(_nest(kind, depth - 1))
 
 
 def _object(values: list[Any], where: str, depth: int) -> Type:
@@ -212,28 +240,37 @@ def _object(values: list[Any], where: str, depth: int) -> Type:
     return Object(members)
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        return value.tolist() if not str(value.dtype).startswith("datetime64") else _dates(value)
+def _unwrapped(value: Any) -> Any:
+    """An array without dimensions as its scalar, what other libraries make of lists and dicts as these."""
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+        if type(value).__module__ != "numpy":
+            return value.tolist()
+        return value[()] if type(value).__name__ == "ndarray" and value.shape == () else value
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-def _dates(value: Any) -> Any:
-    """Dates as Python has them; only their kind matters here."""
-    return value.astype("datetime64[us]").tolist()
+def _dtype_type(dtype: Any) -> DataType | None:
+    """The type of a NumPy value by its dtype alone; None where it has none."""
+    if dtype.name == "uint64":
+        return DataType.long
+    by_kind = {"U": DataType.string, "S": DataType.binary, "M": DataType.datetime}
+    return DTYPES.get(dtype.name) or by_kind.get(dtype.kind)
 
 
 def _kind(value: Any, where: str) -> Any:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) or getattr(value, "shape", ()) != ():
         return list
     if isinstance(value, Mapping):
         return dict
+    found = _dtype_type(value.dtype) if hasattr(value, "dtype") else None
     kinds = ((bool, DataType.boolean), (int, DataType.long), (float, DataType.double), (str, DataType.string))
     binary = ((bytes, DataType.binary), (bytearray, DataType.binary), (date, DataType.datetime))
     for python, kind in (*kinds, *binary):
-        if isinstance(value, python):
-            return kind
-    raise CannotInfer(
-        f"{where} holds {type(value).__name__}, which no signature type can hold",
-        hint="convert it, or give a signature of your own with AnyType for this column",
-    )
+        if found is None and isinstance(value, python):
+            found = kind
+    if found is None:
+        raise CannotInfer(
+            f"{where} holds {type(value).__name__}, which no signature type can hold",
+            hint="convert it, or give a signature of your own with AnyType for this column",
+        )
+    return found

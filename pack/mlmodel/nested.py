@@ -22,7 +22,7 @@ _PYTHON: dict[DataType, tuple[type, ...]] = {
 
 def check(declared: Type, value: Any, where: str) -> str | None:
     """What keeps `value` from being `declared`, such as `: item 3 is text, declared long`; None where nothing does."""
-    value = _plain(value)
+    value = plain(value)
     if isinstance(declared, DataType):
         return None if is_missing(value) or scalar_fits(declared, value) else _misfit(where, value, declared)
     if isinstance(declared, AnyType):
@@ -45,6 +45,13 @@ def scalar_fits(declared: DataType, value: Any) -> bool:
     return isinstance(value, float) or (abs(value) < 2**1023 and int(float(value)) == value)
 
 
+def plain(value: Any) -> Any:
+    """A NumPy array or scalar as Python values; a datetime64 as a datetime."""
+    if not hasattr(value, "dtype") or not hasattr(value, "tolist"):
+        return value
+    return value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value.tolist()
+
+
 def float_is_whole(value: float) -> bool:
     """Whether a number has no fraction; NaN and infinities have one."""
     return isinstance(value, int) or value.is_integer()
@@ -52,7 +59,7 @@ def float_is_whole(value: float) -> bool:
 
 def kind_of(value: Any) -> str:
     """What a value is, in a word for an error message; never the value itself."""
-    value = _plain(value)
+    value = plain(value)
     if is_missing(value):
         return "a missing value"
     if isinstance(value, float) and not value.is_integer():
@@ -127,7 +134,7 @@ def _check_object(declared: Object, value: Any, where: str) -> str | None:
     if extra:
         return f"{where}: has members that are not declared: {', '.join(ascii(name) for name in extra[:5])}"
     for name, member in members.items():
-        gone = name not in value or is_missing(_plain(value[name]))
+        gone = name not in value or is_missing(plain(value[name]))
         if gone and member.required:
             return f"{where}: the member {name!r} is missing"
         problem = None if gone else check(member.dtype, value[name], f"{where}: {name!r}")
@@ -151,13 +158,6 @@ def _check_array(declared: Array | SparkMLVector, value: Any, where: str) -> str
     inner = declared.dtype if isinstance(declared, Array) else DataType.double
     problems = (check(inner, item, f"{where}: item {place}") for place, item in enumerate(value))
     return next(filter(None, problems), None)
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy array or scalar as Python values; a datetime64 as a datetime."""
-    if not hasattr(value, "dtype") or not hasattr(value, "tolist"):
-        return value
-    return value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value.tolist()
 
 
 def _misfit(where: str, value: Any, declared: object) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from typing import Any
 
-from pack.errors import InvalidValue
+from pack.errors import CannotInfer, InvalidValue
 from pack.mlmodel.schema import json_list
-from pack.mlmodel.types import DataType, Object, as_type, type_from_dict
+from pack.mlmodel.types import Array, DataType, Object, as_type, type_from_dict
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,18 @@ class ParamSpec:
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidValue(f"a param's name must be text, not {type(self.name).__name__}")
         kind = as_type(self.dtype)
         if not isinstance(kind, (DataType, Object)) or kind is DataType.binary:
             raise InvalidValue(
                 f"param {self.name!r}: a param is a scalar other than binary, or an object, not {kind!r}"
             )
-        shape = None if self.shape is None else tuple(self.shape)
-        if shape not in {None, (-1,)} or (shape and isinstance(kind, Object)):
+        shape = tuple(self.shape) if isinstance(self.shape, (list, tuple)) else self.shape
+        if shape not in (None, (-1,)) or (shape and isinstance(kind, Object)):
             raise InvalidValue(f"param {self.name!r}: the shape must be None, or (-1,) for a list of scalars")
+        if shape and self.default is None:
+            raise InvalidValue(f"param {self.name!r}: a list is its default", hint="give [] where nothing is set")
         object.__setattr__(self, "dtype", kind)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "default", convert(self, self.default))
@@ -44,7 +48,7 @@ class ParamSpec:
         return {"name": self.name, "default": _plain(self.default), "shape": shape, **self.dtype.to_dict()}
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> ParamSpec:
+    def from_json_dict(cls, /, **fields: Any) -> ParamSpec:
         """Read the JSON shape back; the older key `dtype` is known too."""
         if not isinstance(fields.get("name"), str) or "default" not in fields:
             raise InvalidValue("a param needs 'name' and 'default'")
@@ -95,13 +99,15 @@ class ParamSchema:
 
 
 def infer_params(params: Mapping[str, Any]) -> ParamSchema:
-    """The schema of these defaults: name → value; raises `InvalidValue` for a value that no param can hold."""
+    """The schema of these defaults: name → value; raises `CannotInfer` for a value that no param can hold."""
+    if not isinstance(params, Mapping):
+        raise CannotInfer(f"params are a dict of names and defaults, not {type(params).__name__}")
     return ParamSchema([_infer(str(name), value) for name, value in params.items()])
 
 
 def convert(param: ParamSpec, value: Any) -> Any:
     """`value` as this param's type where no information is lost; raises `InvalidValue` naming the param."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    value = _python(value)
     if value is None:
         return None
     if isinstance(param.dtype, Object):
@@ -110,7 +116,16 @@ def convert(param: ParamSpec, value: Any) -> Any:
         return _scalar(param, value)
     if not isinstance(value, (list, tuple)):
         raise _misfit(param, value)
-    return [_scalar(param, item.tolist() if hasattr(item, "tolist") else item) for item in value]
+    return [None if item is None else _scalar(param, _python(item)) for item in value]
+
+
+def _python(value: Any) -> Any:
+    """NumPy's and pandas' values as Python's, where nothing is lost: nanoseconds stay what they are."""
+    if not hasattr(value, "dtype") or not hasattr(value, "tolist"):
+        return value
+    if getattr(value.dtype, "kind", "") == "M" and hasattr(value, "astype"):
+        return value if (value.astype("datetime64[us]") != value).any() else value.astype("datetime64[us]").tolist()
+    return value.tolist()
 
 
 def _scalar(param: ParamSpec, value: Any) -> Any:
@@ -139,14 +154,18 @@ def _number(param: ParamSpec, value: Any) -> int | float | None:
     return None
 
 
-def _datetime(param: ParamSpec, value: Any) -> Any:
-    if isinstance(value, date):
-        return value
+def _datetime(param: ParamSpec, value: Any) -> date:
+    """A date, or a datetime without zone: text is ISO 8601, and a zone means the same instant in UTC, as in MLflow."""
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            pass
+            text = value.replace("Z", "+00:00")
+            value = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+        except ValueError as error:
+            raise _misfit(param, value) from error
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    if isinstance(value, date):
+        return value
     raise _misfit(param, value)
 
 
@@ -160,43 +179,41 @@ def _object(param: ParamSpec, value: Any) -> Any:
 
 
 def _infer(name: str, value: Any) -> ParamSpec:
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, dict):
-        from pack.mlmodel.infer import infer_type
+    from pack.mlmodel.infer import infer_type
 
+    if isinstance(value, Mapping):
         kind = infer_type(value, f"param {name!r}")
         if isinstance(kind, Object):
             return ParamSpec(name, kind, value)
-        raise InvalidValue(f"param {name!r}: an object of one kind is needed, not {kind!r}")
-    if isinstance(value, (list, tuple)):
-        kinds = {_scalar_type(name, item) for item in value}
-        if kinds == {DataType.long, DataType.double}:
-            kinds = {DataType.double}
-        if len(kinds) != 1:
-            raise InvalidValue(f"param {name!r}: a list needs items of one kind, this has {len(kinds)} kinds")
-        return ParamSpec(name, kinds.pop(), list(value), (-1,))
-    return ParamSpec(name, _scalar_type(name, value), value)
+        raise CannotInfer(f"param {name!r} is an object without members of its own", hint="name its members as text")
+    listed = isinstance(value, (list, tuple)) or (hasattr(value, "__array__") and getattr(value, "shape", ()) != ())
+    kind = infer_type(list(value), f"param {name!r}") if listed else infer_type(value, f"param {name!r}")
+    item = kind.dtype if isinstance(kind, Array) else kind
+    if not isinstance(item, DataType) or item is DataType.binary or isinstance(kind, Array) is not listed:
+        raise CannotInfer(
+            f"param {name!r}: a param cannot be {_shown(value)}",
+            hint="use a boolean, a number, text, a date, a list of one of these, or a dict; or give a ParamSpec",
+        )
+    return ParamSpec(name, item, list(value) if listed else value, (-1,) if listed else None)
 
 
-def _scalar_type(name: str, value: Any) -> DataType:
-    value = value.item() if hasattr(value, "item") else value
-    kinds = ((bool, DataType.boolean), (int, DataType.long), (float, DataType.double), (str, DataType.string))
-    for python, kind in (*kinds, (date, DataType.datetime)):
-        if isinstance(value, python):
-            return kind
-    raise InvalidValue(
-        f"param {name!r}: a param cannot be {type(value).__name__}",
-        hint="use a boolean, a number, text, a date, a list of one of these, or a dict",
-    )
+def _shown(value: Any) -> str:
+    """What a value is, in words for an error message."""
+    if not isinstance(value, (list, tuple)):
+        return type(value).__name__
+    kinds = sorted({type(item).__name__ for item in value})
+    return f"a list of {', '.join(kinds)}" if kinds else "an empty list"
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    value = _python(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
 def _misfit(param: ParamSpec, value: Any) -> InvalidValue:
     wanted = f"a list of {param.dtype!r}" if param.shape else repr(param.dtype)
-    came = f"a list of {len(value)}" if isinstance(value, (list, tuple)) else type(value).__name__
-    return InvalidValue(f"param {param.name!r} is declared {wanted}, but {came} came that is not one")
+    return InvalidValue(f"param {param.name!r} is declared {wanted}: {_shown(value)} came, which does not fit")

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel import columns, tensors, wire
-from pack.mlmodel.frames import as_frame, from_records
+from pack.mlmodel.frames import as_frame, from_records, from_values
 from pack.mlmodel.params import ParamSchema, ParamSpec, convert
 from pack.mlmodel.schema import ColSpec, Schema
 from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import Array, Object
+from pack.mlmodel.types import Array, DataType, Object
 
 
 def compile_plan(signature: ModelSignature | None) -> Plan:
@@ -171,21 +171,30 @@ class ColumnPlan(Plan):
             return self._frame_of_mapping(dict(data))
         if type(data).__module__.startswith("scipy.sparse"):
             raise SchemaMismatch("a sparse matrix came where columns are declared", hint="give a frame")
-        if isinstance(data, (list, tuple)) and self._single_array(data):
-            return pd.DataFrame({0: pd.Series(list(data), dtype=object)})
-        if isinstance(data, (list, tuple)) and data and all(isinstance(row, Mapping) for row in data):
-            return from_records(data)
-        if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
-            return _built(data, lambda: pd.DataFrame(data))
-        return pd.DataFrame([data])
+        if isinstance(data, (list, tuple)):
+            return self._frame_of_list(data)
+        if getattr(data, "shape", ()) == ():
+            return from_values([data])
+        return _built(data, lambda: pd.DataFrame(data))
 
-    def _single_array(self, data: Any) -> bool:
-        return not self._named and len(self._order) == 1 and self._nested and not isinstance(data[0], Mapping)
+    def _frame_of_list(self, data: Sequence[Any]) -> Any:
+        """Values for one column without a name; rows as dicts or lists for several."""
+        import pandas as pd
+
+        if not self._named and len(self._order) == 1:
+            (spec,) = self._specs.values()
+            if not isinstance(spec.type, DataType) or not any(_is_row(item) for item in data):
+                return from_values(data)
+        if data and all(isinstance(row, Mapping) for row in data):
+            return from_records(data)
+        return _built(data, lambda: pd.DataFrame(data))
 
     def _frame_of_mapping(self, data: dict[Any, Any]) -> Any:
         import pandas as pd
 
         values = list(data.values())
+        if values and all(isinstance(value, pd.Series) for value in values):
+            return pd.DataFrame(data)
         one_row = self._nested or all(_is_cell(value) for value in values)
         if one_row:
             return pd.DataFrame([data]) if not self._nested else pd.DataFrame({k: _cell(v) for k, v in data.items()})
@@ -259,6 +268,10 @@ def _built(data: Any, build: Any) -> Any:
 def _is_frame(data: Any) -> bool:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
+
+
+def _is_row(item: Any) -> bool:
+    return isinstance(item, (list, tuple, Mapping)) or getattr(item, "shape", ()) != ()
 
 
 def _is_cell(value: Any) -> bool:

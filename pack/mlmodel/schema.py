@@ -6,6 +6,7 @@ JSON shapes and validity rules are MLflow's (interoperability facts, signature s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 100_000
 MAX_JSON_BYTES = 32 * 1024 * 1024
+_MAX_BRACES = 3 * MAX_COLUMNS
+_DTYPE_NAME = re.compile(r"[A-Za-z_]+[0-9]*(\[[0-9]*[A-Za-z]+\])?")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class ColSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "type", as_type(self.type))
+        _check_name(self.name)
 
     def to_dict(self) -> dict[str, Any]:
         """MLflow's JSON shape: type, its members, name, required."""
@@ -37,7 +41,7 @@ class ColSpec:
         return {**self.type.to_dict(), **named, "required": self.required}
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> ColSpec:
+    def from_json_dict(cls, /, **fields: Any) -> ColSpec:
         """Read the JSON shape back; `required` is true where it is missing."""
         return cls(type_from_dict(fields), fields.get("name"), required=bool(fields.get("required", True)))
 
@@ -52,9 +56,10 @@ class TensorSpec:
 
     type: np.dtype[Any]
     shape: tuple[int, ...]
-    name: str | None
+    name: str | int | None
 
-    def __init__(self, type: Any, shape: Sequence[int], name: str | None = None) -> None:  # noqa: A002
+    def __init__(self, type: Any, shape: Sequence[int], name: str | int | None = None) -> None:  # noqa: A002
+        _check_name(name)
         object.__setattr__(self, "type", _tensor_dtype(type))
         object.__setattr__(self, "shape", _tensor_shape(shape))
         object.__setattr__(self, "name", name)
@@ -66,16 +71,17 @@ class TensorSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """MLflow's JSON shape; text and bytes of any width are written `str` and `bytes`."""
-        dtype = {"U": "str", "S": "bytes"}.get(self.type.kind, self.type.name)
         named = {} if self.name is None else {"name": self.name}
-        return {**named, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": list(self.shape)}}
+        return {**named, "type": "tensor", "tensor-spec": {"dtype": self.type.name, "shape": list(self.shape)}}
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> TensorSpec:
+    def from_json_dict(cls, /, **fields: Any) -> TensorSpec:
         """Read the JSON shape back."""
         spec = fields.get("tensor-spec")
         if not isinstance(spec, dict) or not {"dtype", "shape"} <= set(spec):
             raise InvalidValue("a tensor needs 'tensor-spec' with 'dtype' and 'shape'")
+        if not isinstance(spec["dtype"], str) or not _DTYPE_NAME.fullmatch(spec["dtype"]):
+            raise InvalidValue(f"{str(spec['dtype'])[:80]!r} is not the name of a NumPy dtype")
         return cls(spec["dtype"], spec["shape"], fields.get("name"))
 
     def __repr__(self) -> str:
@@ -164,31 +170,19 @@ def json_list(text: str, what: str) -> list[Any]:
     """The JSON list in `text`, within the limits on size, depth and length."""
     if not isinstance(text, str) or len(text) > MAX_JSON_BYTES:
         raise InvalidValue(f"a {what} must be JSON text of at most {MAX_JSON_BYTES:,} bytes")
-    if _depth(text) > 3 * MAX_DEPTH:
-        raise InvalidValue(f"a {what} may be nested at most {MAX_DEPTH} levels deep")
+    if text.count("{") > _MAX_BRACES:
+        raise InvalidValue(f"a {what} may have at most {MAX_COLUMNS:,} members, this has more")
     try:
         items = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidValue(f"this {what} is not JSON: {str(error)[:200]}") from error
+    except RecursionError as error:
+        raise InvalidValue(f"a {what} may be nested at most {MAX_DEPTH} levels deep") from error
     if not isinstance(items, list):
         raise InvalidValue(f"a {what} must be a JSON list, not {type(items).__name__}")
     if len(items) > MAX_COLUMNS:
         raise InvalidValue(f"a {what} may have at most {MAX_COLUMNS:,} members, this has {len(items):,}")
     return items
-
-
-def _depth(text: str) -> int:
-    """How deep brackets nest at most; brackets inside text count too, which only errs on the careful side."""
-    if text.count("[") + text.count("{") <= 3 * MAX_DEPTH:
-        return 0
-    level = deepest = 0
-    for character in text:
-        if character in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif character in "]}":
-            level -= 1
-    return deepest
 
 
 def _spec(item: Any) -> Spec:
@@ -207,7 +201,7 @@ def _check_specs(specs: tuple[Spec, ...]) -> None:
         raise InvalidValue("a schema holds columns or tensors, not both")
     if len({spec.name is None for spec in specs}) > 1:
         raise InvalidValue("either all members of a schema have names or none has")
-    if specs[0].name is None and any(not spec.required for spec in specs) and len(specs) > 1:
+    if specs[0].name is None and any(not spec.required for spec in specs):
         raise InvalidValue("a column without a name cannot be optional", hint="name the columns")
     if isinstance(specs[0], TensorSpec) and specs[0].name is None and len(specs) > 1:
         raise InvalidValue("several tensors need names", hint="give each TensorSpec a name")
@@ -219,14 +213,22 @@ def _scalar(spec: Spec) -> DataType:
     return spec.type
 
 
+def _check_name(name: Any) -> None:
+    if name is not None and not isinstance(name, (str, int, float)):
+        raise InvalidValue(f"a name must be text or a number, not {type(name).__name__}")
+
+
 def _tensor_dtype(given: Any) -> np.dtype[Any]:
+    """The dtype as JSON can hold it: text and bytes of any width, numbers in this machine's byte order."""
     import numpy as np
 
     try:
         found: np.dtype[Any] = np.dtype(given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, SyntaxError) as error:
         raise InvalidValue(f"{str(given)[:80]!r} is not a NumPy dtype") from error
-    return found
+    if given is None or found.kind not in "biufcSUMmO":
+        raise InvalidValue(f"a tensor cannot be of dtype {str(given)[:80]}", hint="use numbers, text, dates or objects")
+    return np.dtype(found.char) if found.kind in "US" else found.newbyteorder("=")
 
 
 def _tensor_shape(given: Any) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ def _fit_dtype(spec: TensorSpec, array: Any) -> Any:
     import numpy as np
 
     declared, came = spec.type, array.dtype
-    if came == declared or (declared.kind in "US" and came.kind == declared.kind) or declared.kind == "O":
+    if came == declared or came.name == declared.name or came.kind == declared.kind in "US" or declared.kind == "O":
         return array
     if array.size == 0 and came == np.float64:
         return array.astype(declared)

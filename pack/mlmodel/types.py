@@ -60,7 +60,21 @@ class DataType(Enum):
         """`{"type": "long"}`."""
         return {"type": self.name}
 
+    @classmethod
+    def all_types(cls) -> list[DataType]:
+        """The eight scalar types, in the order of their ids."""
+        return list(cls)
 
+    @classmethod
+    def from_numpy_type(cls, np_type: Any) -> DataType | None:
+        """The type whose NumPy dtype this is; None where it is nobody's, as `uint8`."""
+        import numpy as np
+
+        dtype = np.dtype(np_type)
+        return next((one for one in cls if dtype == one.to_numpy() or dtype.kind in _FLEXIBLE.get(one.name, "")), None)
+
+
+_FLEXIBLE = {"string": "U", "binary": "S"}
 _NUMPY = {
     "boolean": "bool",
     "integer": "int32",
@@ -70,6 +84,20 @@ _NUMPY = {
     "string": "str",
     "binary": "bytes",
     "datetime": "datetime64[ns]",
+}
+# The narrowest type that holds every value of a NumPy dtype; MLflow's table, and the narrow integers.
+DTYPES: dict[str, DataType] = {
+    "bool": DataType.boolean,
+    "int8": DataType.integer,
+    "int16": DataType.integer,
+    "uint8": DataType.integer,
+    "uint16": DataType.integer,
+    "int32": DataType.integer,
+    "uint32": DataType.long,
+    "int64": DataType.long,
+    "float16": DataType.float,
+    "float32": DataType.float,
+    "float64": DataType.double,
 }
 
 
@@ -85,7 +113,7 @@ class AnyType:
         return "any"
 
     @classmethod
-    def from_json_dict(cls, **_: Any) -> AnyType:
+    def from_json_dict(cls, /, **_: Any) -> AnyType:
         """Read the JSON shape back."""
         return cls()
 
@@ -102,7 +130,7 @@ class SparkMLVector:
         return "sparkml_vector"
 
     @classmethod
-    def from_json_dict(cls, **_: Any) -> SparkMLVector:
+    def from_json_dict(cls, /, **_: Any) -> SparkMLVector:
         """Read the JSON shape back."""
         return cls()
 
@@ -124,9 +152,9 @@ class Array:
         return f"Array({self.dtype!r})"
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> Array:
+    def from_json_dict(cls, /, **fields: Any) -> Array:
         """Read the JSON shape back."""
-        return cls(type_from_dict(_member(fields, "items")))
+        return _array(fields, 0)
 
 
 @dataclass(frozen=True)
@@ -146,9 +174,9 @@ class Map:
         return f"Map(str -> {self.value_type!r})"
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> Map:
+    def from_json_dict(cls, /, **fields: Any) -> Map:
         """Read the JSON shape back."""
-        return cls(type_from_dict(_member(fields, "values")))
+        return _map(fields, 0)
 
 
 @dataclass(frozen=True)
@@ -172,10 +200,10 @@ class Property:
         return f"{self.name}: {self.dtype!r} ({'required' if self.required else 'optional'})"
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> Property:
+    def from_json_dict(cls, /, **fields: Any) -> Property:
         """Read `name={"type": ..., "required": ...}` back; `required` is true where it is missing."""
         ((name, member),) = fields.items()
-        return cls(name, type_from_dict(member), required=bool(member.get("required", True)))
+        return _property(name, member, 0)
 
 
 @dataclass(frozen=True, init=False)
@@ -203,23 +231,12 @@ class Object:
         return "{" + ", ".join(repr(member) for member in self.properties) + "}"
 
     @classmethod
-    def from_json_dict(cls, **fields: Any) -> Object:
+    def from_json_dict(cls, /, **fields: Any) -> Object:
         """Read the JSON shape back."""
-        members = _member(fields, "properties")
-        if not isinstance(members, dict):
-            raise InvalidValue("an object's properties must be a JSON object")
-        return cls([Property.from_json_dict(**{name: member}) for name, member in members.items()])
+        return _object(fields, 0)
 
 
 Type: TypeAlias = DataType | Array | Object | Map | AnyType | SparkMLVector
-
-_COMPLEX: dict[str, Callable[..., Type]] = {
-    "array": Array.from_json_dict,
-    "object": Object.from_json_dict,
-    "map": Map.from_json_dict,
-    "any": AnyType.from_json_dict,
-    "sparkml_vector": SparkMLVector.from_json_dict,
-}
 
 
 def as_type(given: Any) -> Type:
@@ -234,15 +251,44 @@ def as_type(given: Any) -> Type:
     )
 
 
-def type_from_dict(fields: Any) -> Type:
-    """Read a type from its JSON shape; raises `InvalidValue` for anything that is none."""
+def type_from_dict(fields: Any, depth: int = 0) -> Type:
+    """Read a type from its JSON shape; raises `InvalidValue` for anything that is none, or is nested too deep."""
+    if depth > MAX_DEPTH:
+        raise InvalidValue(f"a type may be nested at most {MAX_DEPTH} levels deep")
     name = fields.get("type") if isinstance(fields, dict) else None
-    if isinstance(name, str) and name in _COMPLEX:
-        return _COMPLEX[name](**{key: value for key, value in fields.items() if isinstance(key, str)})
-    return as_type(name)
+    read = _COMPLEX.get(name) if isinstance(name, str) else None
+    return read(fields, depth) if read else as_type(name)
+
+
+def _array(fields: dict[str, Any], depth: int) -> Array:
+    return Array(type_from_dict(_member(fields, "items"), depth + 1))
+
+
+def _map(fields: dict[str, Any], depth: int) -> Map:
+    return Map(type_from_dict(_member(fields, "values"), depth + 1))
+
+
+def _object(fields: dict[str, Any], depth: int) -> Object:
+    members = _member(fields, "properties")
+    if not isinstance(members, dict):
+        raise InvalidValue("an object's properties must be a JSON object")
+    return Object([_property(name, member, depth + 1) for name, member in members.items()])
+
+
+def _property(name: str, member: Any, depth: int) -> Property:
+    return Property(name, type_from_dict(member, depth), required=bool(member.get("required", True)))
 
 
 def _member(fields: dict[str, Any], name: str) -> Any:
     if name not in fields:
         raise InvalidValue(f"a type of {str(fields.get('type'))!r} needs {name!r}")
     return fields[name]
+
+
+_COMPLEX: dict[str, Callable[[dict[str, Any], int], Type]] = {
+    "array": _array,
+    "object": _object,
+    "map": _map,
+    "any": lambda *_: AnyType(),
+    "sparkml_vector": lambda *_: SparkMLVector(),
+}

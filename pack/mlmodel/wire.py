@@ -85,6 +85,8 @@ def tensors_of(schema: Schema, value: Any) -> Any:
             return {specs[0].name: tensor_of(specs[0], value)}
         raise BadRequest(f"the model takes {len(specs)} tensors by name", hint='give {"inputs": {"name": [...]}}')
     known = {spec.name for spec in specs}
+    by_text = {str(name): name for name in known}
+    value = {by_text.get(name, name): item for name, item in value.items()}
     wrong = sorted(ascii(name) for name in value.keys() ^ known)
     if wrong:
         raise SchemaMismatch(f"tensors are missing or not declared: {', '.join(wrong[:10])}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextvars
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from pack.errors import InvalidState, InvalidValue
+from pack import yamls
+from pack.errors import InvalidState, InvalidValue, ModelFailed, PackError
 from pack.mlmodel.bundles import Bundle
 
 _slot: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar("pack_code_model", default=None)
@@ -34,7 +36,7 @@ class ModelConfig:
 
     def __init__(self, *, development_config: dict[str, Any] | str | Path | None = None) -> None:
         loaded = _config.get()
-        self._config = _read_config(development_config) if loaded is None else loaded
+        self._config = read_config(development_config) if loaded is None else loaded
 
     def to_dict(self) -> dict[str, Any]:
         """All keys."""
@@ -43,62 +45,62 @@ class ModelConfig:
     def get(self, key: str) -> Any:
         """One key; raises `InvalidValue` naming the keys that there are."""
         if key not in self._config:
-            raise InvalidValue(
-                f"the model's config has no key {key!r}", hint=f"it has: {', '.join(self._config) or 'none'}"
-            )
+            has = f"it has: {', '.join(self._config)}" if self._config else "pass model_config={...} when saving"
+            raise InvalidValue(f"the model's config has no key {key!r}", hint=has)
         return self._config[key]
 
 
-def run_script(
-    source: bytes, name: str, *, config: dict[str, Any] | None, bundle: Bundle | None = None
-) -> tuple[Any, ModuleType]:
-    """Run a models-from-code script; answers the model that it set, and the module. Raises `InvalidState` for none."""
-    if name.endswith(".ipynb"):
-        source = _notebook(source, name)
+def run_script(source: bytes, name: str, *, config: dict[str, Any], bundle: Bundle) -> Any:
+    """Run a models-from-code script and answer the model that it sets.
+
+    Raises `InvalidState` where it sets none, `ModelFailed` where the script itself raises.
+    """
     slot: list[Any] = []
     tokens = _slot.set(slot), _config.set(config)
     try:
-        module = (bundle or Bundle({}, _no_file)).run_script(source, name)
+        bundle.run_script(script_source(source, name), name)
+    except PackError:
+        raise
+    except Exception as error:
+        raise ModelFailed(
+            f"{name!a} failed: {type(error).__name__}: {error}", hint="run the script by itself"
+        ) from error
     finally:
         _slot.reset(tokens[0])
         _config.reset(tokens[1])
     if not slot:
-        raise InvalidState(f"{name} sets no model", hint="end the script with pack.models.set_model(your_model)")
-    return slot[-1], module
+        raise InvalidState(f"{name!a} sets no model", hint="end the script with pack.models.set_model(your_model)")
+    return slot[-1]
 
 
-def read_config(config: dict[str, Any] | str | Path | None) -> dict[str, Any]:
-    """A model config given as a dict or as the path of a YAML file; raises `InvalidValue` for anything else."""
-    return _read_config(config)
-
-
-def _read_config(config: Any) -> dict[str, Any]:
-    if config is None:
-        return {}
-    if isinstance(config, (str, Path)):
-        from pack import yamls
-
-        path = Path(config)
-        if not path.is_file():
-            raise InvalidValue(f"there is no config file {path}", hint="give a dict, or the path of a YAML file")
-        config = yamls.load(path.read_bytes(), path.name)
-    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-        raise InvalidValue("a model config is a dict with text keys", hint="give a dict, or the path of a YAML file")
-    return config
-
-
-def _notebook(source: bytes, name: str) -> bytes:
-    """The code cells of a notebook, without the lines that only notebooks have."""
-    import json
-
+def script_source(source: bytes, name: str) -> bytes:
+    """The Python in a script; of a notebook, its code cells without the lines that only notebooks have."""
+    if not name.endswith(".ipynb"):
+        return source
     try:
         cells = json.loads(source)["cells"]
         texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidValue(f"{name} is not a notebook") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidValue(f"{name!a} is not a notebook") from error
     lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith(("%", "!"))]
     return "\n".join(lines).encode()
 
 
-def _no_file(name: str) -> bytes:
-    raise InvalidValue(f"{name} is not part of the model")
+def saved_bundle(home: Path) -> Bundle:
+    """The code in a model directory that is being written."""
+    files = {path.relative_to(home).as_posix(): None for path in home.glob("code/**/*.py")}
+    return Bundle(files, lambda name: (home / name).read_bytes())
+
+
+def read_config(config: Any) -> dict[str, Any]:
+    """A model config given as a dict or as the path of a YAML file; raises `InvalidValue` for anything else."""
+    if config is None:
+        return {}
+    if isinstance(config, (str, Path)):
+        path = Path(config)
+        if not path.is_file():
+            raise InvalidValue(f"there is no config file {path}", hint="give a dict, or the path of a YAML file")
+        config = yamls.load(path.read_bytes(), path.name)
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        raise InvalidValue("a model config is a dict with text keys", hint="give a dict, or the path of a YAML file")
+    return dict(config)

@@ -1,8 +1,15 @@
-"""Stand-ins for what MLflow's pickles of python models refer to, so that they open without MLflow."""
+"""Stand-ins for what MLflow's pickles and models from code refer to, so that they open without MLflow."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from pack.errors import PackError as MlflowException
+
+__all__ = ["FuncInfo", "MlflowException", "TypeFromExample", "TypeHints", "validate_model_input"]
+
+# MLflow's hint for "as my input example is"; the MLmodel file says so too, and that is what we go by.
+TypeFromExample = TypeVar("TypeFromExample")
 
 
 class TypeHints:
@@ -13,14 +20,11 @@ class TypeHints:
         self.output = output
 
 
-class FuncInfo(tuple[Any, ...]):
+class FuncInfo(NamedTuple):
     """What MLflow's wrapper around a predict function remembers of it."""
 
-    __slots__ = ()
-
-    def __new__(cls, *values: Any) -> FuncInfo:
-        """Keep the values in order."""
-        return super().__new__(cls, values)
+    input_type_hint: Any = None
+    input_param_name: str = "model_input"
 
 
 def validate_model_input(args: Any, kwargs: Any, *_: Any) -> Any:

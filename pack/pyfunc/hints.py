@@ -33,10 +33,23 @@ def input_hint(function: Callable[..., Any]) -> Any:
     """The hint on the input of a predict function; None where it has none."""
     try:
         hints = typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):
+        parameters = inspect.signature(function).parameters
+    except (NameError, TypeError, AttributeError, ValueError):
         return None
-    names = [name for name in inspect.signature(function).parameters if name not in {"self", "context", "params"}]
+    names = [name for name in parameters if name not in {"self", "context", "params"}]
     return hints.get(names[0]) if names else None
+
+
+def list_hint(function: Callable[..., Any]) -> Any:
+    """The hint on the input where it is `list[...]` of a type that signatures know; None otherwise."""
+    hint = input_hint(function)
+    if not is_list(hint):
+        return None
+    try:
+        _type(get_args(hint)[0])
+    except InvalidValue:
+        return None
+    return hint
 
 
 def output_hint(function: Callable[..., Any]) -> Any:
@@ -53,15 +66,16 @@ def is_list(hint: Any) -> bool:
 
 
 def signature_of(function: Callable[..., Any]) -> ModelSignature | None:
-    """The signature that the hints mean; None where the input's hint means none, as a DataFrame's."""
-    hint = input_hint(function)
+    """The signature that the hints mean; None where the input's hint means none, as a DataFrame's.
+
+    Raises `InvalidValue` for `list[...]` of something that no signature can describe.
+    """
+    hint, outputs = input_hint(function), output_hint(function)
     if not is_list(hint):
         return None
-    outputs = output_hint(function)
-    listed = get_origin(outputs) is list and get_args(outputs)
     return ModelSignature(
         inputs=Schema([_column(get_args(hint)[0])]),
-        outputs=Schema([_column(get_args(outputs)[0])]) if listed else None,
+        outputs=Schema([_column(get_args(outputs)[0])]) if is_list(outputs) else None,
     )
 
 

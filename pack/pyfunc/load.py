@@ -10,10 +10,11 @@ from typing import Any
 from pack import envs, flavors, settings
 from pack.artifacts import local_path
 from pack.errors import BadRequest, InvalidValue, NotFound
-from pack.flavors.base import Config, Flavor
+from pack.flavors.base import Block, Config, Flavor
 from pack.mlmodel import digests
 from pack.mlmodel.model import Model
 from pack.pyfunc.code_model import read_config
+from pack.pyfunc.model import native as as_given
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.trust.admission import Admission, admit
 from pack.trust.policy import Policy, policy_for
@@ -63,11 +64,11 @@ def load_native(
     home = local_path(model_uri, dst=dst_path)
     report = digests.check(home)
     name = flavor or next((key for key in report.model.flavors if key != "python_function"), "python_function")
-    block = report.model.flavor(name)
+    block = Block(report.model.flavor(name))
     restored: Flavor = flavors.FLAVORS.load(name).restore(block, report.model.flavors.get("python_function", {}))
     admission = admit(home, policy_for(trust), restored.runs_code(block), report=report)
     native = _read(admission, restored, block)
-    return native.model if name == "python_function" else native
+    return as_given(native.model) if name == "python_function" else native
 
 
 def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:  # noqa: A002 - MLflow's name
@@ -90,7 +91,7 @@ def inspect_code(model: Model) -> str | None:
 def _python_function(model: Model) -> Config:
     if (model.metadata or {}).get("mlflow.model.isExternal") is True:
         raise BadRequest("this model lives elsewhere; its directory holds no payload")
-    return model.flavor("python_function")
+    return Block(model.flavor("python_function"))
 
 
 def _flavor_of(model: Model, block: Config) -> tuple[Flavor, Config]:
@@ -99,7 +100,7 @@ def _flavor_of(model: Model, block: Config) -> tuple[Flavor, Config]:
     name = LOADERS.get(loader) or _named(loader)
     if name is None or name == "python_function":
         return flavors.FLAVORS.load("python_function").restore(block, block), block
-    config = model.flavors.get(name) or _from_block(block)
+    config = Block(model.flavors.get(name) or _from_block(block))
     found: Flavor = flavors.FLAVORS.load(name).restore(config, block)
     return found, config
 
@@ -129,15 +130,12 @@ def _configured(config: Config, given: Any, *, suppress_warnings: bool) -> Confi
     if unknown and not suppress_warnings:
         warnings.warn(f"the model was saved without these config keys, they are left out: {unknown}", stacklevel=3)
     kept = {key: value for key, value in over.items() if key in saved}
-    return {**config, "config": {**saved, **kept}} if saved else config
+    return Block({**config, "config": {**saved, **kept}}) if saved else config
 
 
 def _read(admission: Admission, flavor: Flavor, config: Config) -> Any:
-    try:
-        with admission:
-            return flavor.read(admission.home, config)
-    except KeyError as error:
-        raise InvalidValue(f"the model's {flavor.name} block lacks {error}", hint="save the model again") from error
+    with admission:
+        return flavor.read(admission.home, config)
 
 
 def _warn_of_versions(home: Path, block: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pack.errors import InvalidValue
@@ -58,8 +58,7 @@ class FunctionModel(PythonModel):
 
     def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """What the function answers."""
-        func = inspect.unwrap(self.func)
-        return func(model_input, params=params) if _takes_params(func) else func(model_input)
+        return self.func(model_input, params=params) if takes_params(self.func) else self.func(model_input)
 
 
 def as_python_model(model: Any) -> Any:
@@ -69,7 +68,7 @@ def as_python_model(model: Any) -> Any:
     if isinstance(model, type):
         raise InvalidValue(f"{model.__qualname__} is a class, not a model", hint=f"make one: {model.__qualname__}(...)")
     function = model if inspect.isroutine(model) else getattr(model, "predict", model)
-    if not callable(function) or _required(function) > 1:
+    if not callable(function) or not _takes_one_input(function):
         raise InvalidValue(
             f"{type(model).__name__} is no python model",
             hint="give a PythonModel, a function of one argument (and perhaps params), or the path of a script",
@@ -87,34 +86,51 @@ def native(model: Any) -> Any:
     if not isinstance(model, FunctionModel):
         return model
     owner = getattr(model.func, "__self__", None)
-    return model.func if owner is None or inspect.ismodule(owner) else owner
+    return owner if hasattr(owner, "predict") else model.func
 
 
-def predict_function(model: Any, name: str = "predict") -> Callable[..., Any]:
-    """The user's own function behind a python model: for `FunctionModel` the function, without MLflow's wrappers."""
-    if isinstance(model, FunctionModel) and name == "predict":
-        return inspect.unwrap(model.func)
-    return inspect.unwrap(getattr(type(model), name, None) or getattr(model, name))
+def predict_function(model: Any) -> Callable[..., Any]:
+    """The function whose type hints are the model's."""
+    return model.func if isinstance(model, FunctionModel) else model.predict
 
 
 def streams(model: Any) -> bool:
     """Whether the model has a `predict_stream` of its own."""
     method = getattr(type(model), "predict_stream", None)
-    return method is not None and method is not PythonModel.predict_stream and not isinstance(model, FunctionModel)
+    return method is not None and method is not PythonModel.predict_stream
 
 
-def _takes_params(function: Callable[..., Any]) -> bool:
-    return "params" in inspect.signature(function).parameters
+def takes_params(function: Callable[..., Any]) -> bool:
+    """Whether a predict function has an argument named `params`."""
+    return "params" in _parameters(function)
 
 
-def _required(function: Callable[..., Any]) -> int:
-    """How many arguments besides `params` a function must be given; 1 for a built-in that does not say."""
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether a python model's predict function wants a context before its input.
+
+    The context may have any name; a first argument named `model_input` says that there is none.
+    """
+    rest = [one for name, one in _parameters(function).items() if name != "params" and one.kind is not one.VAR_KEYWORD]
+    if not rest or rest[0].name == "model_input":
+        return False
+    return len(rest) > 1 or rest[0].name == "context" or rest[0].kind is rest[0].VAR_POSITIONAL
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function; one input for a built-in that does not say."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return inspect.signature(function).parameters
     except (ValueError, TypeError):
-        return 1
-    return len([one for one in parameters if one.default is one.empty and one.name != "params" and not _any_number(one)])
+        return {"model_input": inspect.Parameter("model_input", inspect.Parameter.POSITIONAL_ONLY)}
 
 
-def _any_number(parameter: inspect.Parameter) -> bool:
-    return parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+def _takes_one_input(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with an input, and with `params` where it has that."""
+    try:
+        found = inspect.signature(function)
+        found.bind(None, **({"params": None} if "params" in found.parameters else {}))
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # a built-in that does not say
+    return True

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pack.errors import InvalidState
-from pack.mlmodel.plan import Plan, compile_plan
+from pack.mlmodel.plan import ColumnPlan, Plan, compile_plan
 from pack.mlmodel.signature import ModelSignature
+from pack.pyfunc.model import native as as_given
 
 if TYPE_CHECKING:
     from pack.flavors.base import Config, Flavor
@@ -24,7 +25,7 @@ class PyFuncModel:
         self.home = home
         self._flavor = flavor
         self._native = native
-        self.plan = _plan(metadata)
+        self.plan = _plan(metadata, native)
         self._predict = flavor.predict
         self._defaults = self.plan.params(None)
 
@@ -54,7 +55,7 @@ class PyFuncModel:
 
     def get_raw_model(self) -> Any:
         """The model as its framework knows it."""
-        return self._native.model if self._flavor.name == "python_function" else self._native
+        return as_given(self._native.model) if self._flavor.name == "python_function" else self._native
 
     @property
     def signature(self) -> ModelSignature | None:
@@ -88,9 +89,23 @@ class PyFuncModel:
         return f"<PyFuncModel {where}: {self._flavor.name}>"
 
 
-def _plan(metadata: Model) -> Plan:
-    """Enforcement from the signature; where type hints gave it, the hints themselves check the data."""
+class ExamplePlan(ColumnPlan):
+    """Enforcement for a model that wants its input as its example was: a list, where columns were inferred from it."""
+
+    def data(self, data: Any) -> Any:
+        """The list of values, or of records, that the declared columns hold."""
+        frame = super().data(data)
+        return frame.iloc[:, 0].tolist() if not self._named else frame.to_dict(orient="records")
+
+
+def _plan(metadata: Model, native: Any) -> Plan:
+    """Enforcement from the signature; where type hints gave it and are here, the hints themselves check the data."""
     signature = metadata.signature
-    if signature is not None and metadata.is_signature_from_type_hint:
+    if signature is None or signature.inputs is None:
+        return compile_plan(signature)
+    if metadata.is_signature_from_type_hint and getattr(native, "hint", None) is not None:
         return Plan(None, signature.params)
+    example = (metadata.saved_input_example_info or {}).get("type")
+    if metadata.type_hint_from_example and example == "json_object" and not signature.inputs.is_tensor_spec():
+        return ExamplePlan(signature.inputs, signature.params)
     return compile_plan(signature)

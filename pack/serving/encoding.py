@@ -43,8 +43,16 @@ def _plain(value: Any) -> Any:
 
 def _records(frame: Any) -> list[dict[str, Any]]:
     names = [str(name) for name in frame.columns]
-    columns = [[_plain(cell) for cell in frame.iloc[:, place].tolist()] for place in range(len(names))]
+    columns = [_cells(frame.iloc[:, place]) for place in range(len(names))]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _cells(series: Any) -> list[Any]:
+    """The cells of a column; what is missing among anything but numbers is null."""
+    cells = [_plain(cell) for cell in series.tolist()]
+    if getattr(series.dtype, "kind", "O") == "f":
+        return cells
+    return [None if gone else cell for cell, gone in zip(cells, series.isna(), strict=True)]
 
 
 def _array(value: Any) -> Any:

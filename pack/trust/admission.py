@@ -47,7 +47,7 @@ class Admission:
 
     @cached_property
     def may_run_code(self) -> bool:
-        """Whether the policy lets this model run code; asked when it first matters, as it costs a look at the records."""
+        """Whether the policy lets this model run code; asked once it matters, as it costs a look at the records."""
         return self.policy.may_run(self.home, self.digest)
 
     def read(self, name: str) -> bytes:

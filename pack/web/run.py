@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -47,6 +49,16 @@ def serve(app: ASGIApp, listener: socket.socket, *, ready: Callable[[], None]) -
     uvicorn = _uvicorn()
 
     class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # A server that was asked to stop and did has done well: the signal is not raised again, the exit code is 0.
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             if self.started:

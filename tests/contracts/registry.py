@@ -1,0 +1,128 @@
+"""The suite that every registry passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pack.errors import AlreadyExists, InvalidState, InvalidValue, NotFound
+from pack.registry import ModelVersion, RegistryStore
+from pack.uris import ModelUri
+
+
+def version_of(store: RegistryStore, name: str = "churn", **facts: str) -> ModelVersion:
+    return store.create_model_version(name, source="s", storage_location="/somewhere", **facts)  # type: ignore[arg-type]
+
+
+class RegistryContract:
+    """`store()` opens a fresh registry."""
+
+    @pytest.fixture
+    def store(self) -> RegistryStore:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def churn(self, store: RegistryStore) -> RegistryStore:
+        store.create_registered_model("churn", description="# Who leaves", tags={"team": "growth"})
+        for _ in range(3):
+            version_of(store)
+        return store
+
+    def test_a_model_has_description_tags_versions_and_aliases(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "champion", 2)
+        found = churn.get_registered_model("churn")
+        assert (found.description, found.tags, found.aliases) == ("# Who leaves", {"team": "growth"}, {"champion": 2})
+        assert found.latest_versions[0].version == 3
+        assert [one.version for one in churn.search_model_versions("churn")] == [3, 2, 1]
+        assert churn.get_model_version("churn", 2).aliases == ["champion"]
+        assert [one.name for one in churn.search_registered_models()] == ["churn"]
+        with pytest.raises(AlreadyExists):
+            churn.create_registered_model("churn")
+
+    def test_versions_count_up_and_a_deleted_number_is_not_given_again(self, churn: RegistryStore) -> None:
+        churn.delete_model_version("churn", 3)
+        assert version_of(churn).version == 4
+
+    def test_a_version_keeps_what_it_was_registered_with(self, churn: RegistryStore) -> None:
+        made = version_of(churn, run_id="r", model_id="m", digest="d" * 64, user_id="ada", description="text")
+        found = churn.get_model_version("churn", made.version)
+        assert (found.run_id, found.model_id, found.digest, found.user_id) == ("r", "m", "d" * 64, "ada")
+        assert churn.update_model_version("churn", made.version, description="new").description == "new"
+
+    @pytest.mark.parametrize("name", ["../x", "a/b", "a:b", ".", "..", "", "   ", "a\x00b", "x" * 257, "e\u0301"])
+    def test_a_name_that_could_be_a_path_or_a_look_alike_is_refused(self, store: RegistryStore, name: str) -> None:
+        with pytest.raises(InvalidValue):
+            store.create_registered_model(name)
+        assert store.search_registered_models() == []
+
+    @pytest.mark.parametrize("name", ["-rf", "$(id)", "\u00e9", "모델", "Model", "x" * 256, "🚀"])
+    def test_an_odd_name_is_kept_literally(self, store: RegistryStore, name: str) -> None:
+        store.create_registered_model(name)
+        assert store.get_registered_model(name).name == name
+        with pytest.raises(NotFound):
+            store.get_registered_model(name.swapcase() + "x")
+
+    @pytest.mark.parametrize("alias", ["latest", "LATEST", "v1", "1", "a@b", "../", "", "x" * 256, "a b", "a/b"])
+    def test_an_alias_that_reads_as_something_else_is_refused(self, churn: RegistryStore, alias: str) -> None:
+        with pytest.raises(InvalidValue):
+            churn.set_alias("churn", alias, 1)
+
+    def test_an_alias_moves_and_its_history_says_so(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "x" * 255, 1)
+        churn.set_alias("churn", "champion", 1, user_id="ada", reason="first")
+        churn.set_alias("churn", "champion", 3, user_id="bob")
+        assert churn.get_model_version_by_alias("churn", "champion").version == 3
+        churn.delete_alias("churn", "champion")
+        churn.delete_alias("churn", "champion")
+        moves = [(m.from_version, m.to_version, m.user_id, m.reason) for m in churn.alias_history("churn", "champion")]
+        assert moves == [(None, 1, "ada", "first"), (1, 3, "bob", None), (3, None, "", None)]
+        with pytest.raises(NotFound, match="champion"):
+            churn.get_model_version_by_alias("churn", "champion")
+
+    def test_an_alias_can_be_compared_and_set(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "champion", 1, expect=None)
+        with pytest.raises(InvalidState, match="version 1"):
+            churn.set_alias("churn", "champion", 2, expect=3)
+        with pytest.raises(InvalidState):
+            churn.set_alias("churn", "champion", 2, expect=None)
+        assert churn.set_alias("churn", "champion", 2, expect=1).to_version == 2
+
+    def test_what_an_alias_points_at_is_not_deleted_without_force(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "champion", 2)
+        for delete in (lambda: churn.delete_model_version("churn", 2), lambda: churn.delete_registered_model("churn")):
+            with pytest.raises(InvalidState, match="@champion"):
+                delete()
+        churn.delete_model_version("churn", 2, force=True)
+        with pytest.raises(NotFound):
+            churn.get_model_version_by_alias("churn", "champion")
+        churn.delete_registered_model("churn")
+        with pytest.raises(NotFound):
+            churn.get_registered_model("churn")
+
+    def test_an_alias_never_points_at_nothing(self, churn: RegistryStore) -> None:
+        with pytest.raises(NotFound, match="no version 9"):
+            churn.set_alias("churn", "champion", 9)
+        with pytest.raises(NotFound):
+            churn.set_alias("nothing", "champion", 1)
+
+    @pytest.mark.parametrize("version", [0, -1, 2**63, True, "x", "1.5", "²"])
+    def test_what_is_no_version_is_refused(self, churn: RegistryStore, version: object) -> None:
+        with pytest.raises(InvalidValue):
+            churn.get_model_version("churn", version)  # type: ignore[arg-type]
+
+    def test_tags_of_models_and_versions_are_set_and_removed(self, churn: RegistryStore) -> None:
+        churn.set_registered_model_tag("churn", "task", "classification")
+        churn.set_model_version_tag("churn", 1, "validation", "approved")
+        churn.delete_registered_model_tag("churn", "team")
+        assert churn.get_registered_model("churn").tags == {"task": "classification"}
+        assert churn.get_model_version("churn", 1).tags == {"validation": "approved"}
+        churn.delete_model_version_tag("churn", 1, "validation")
+        assert churn.get_model_version("churn", 1).tags == {}
+
+    def test_a_uri_resolves_to_its_version(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "champion", 2)
+        assert churn.resolve(ModelUri("churn", version=1)).version == 1
+        assert churn.resolve(ModelUri("churn", alias="champion")).version == 2
+        assert churn.resolve(ModelUri("churn", latest=True)).version == 3
+        assert churn.resolve(ModelUri("churn", stage="None")).version == 3
+        with pytest.raises(NotFound, match="stage"):
+            churn.resolve(ModelUri("churn", stage="Production"))
