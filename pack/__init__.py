@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from pack import pyfunc as pyfunc
     from pack import serving as serving
     from pack import sklearn as sklearn
-    from pack.errors import PackError as MlflowException
     from pack.errors import PackError as PackError
     from pack.fluent.client import Client as Client
-    from pack.fluent.client import Client as MlflowClient
     from pack.fluent.models import delete_alias as delete_alias
     from pack.fluent.models import get_alias as get_alias
     from pack.fluent.models import load_model as load_model
@@ -60,6 +58,9 @@ if TYPE_CHECKING:
     from pack.fluent.state import set_registry_uri as set_registry_uri
     from pack.fluent.state import set_tracking_uri as set_tracking_uri
     from pack.mlmodel.infer import infer_signature as infer_signature
+
+    MlflowClient = Client
+    MlflowException = PackError
 
 _VERBS = {
     "pack.fluent.runs": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pack.mlmodel.hints import schema_from_hint as schema_from_hint
     from pack.mlmodel.infer import infer_schema as infer_schema
     from pack.mlmodel.infer import infer_signature as infer_signature
     from pack.mlmodel.model import Model as Model
@@ -23,18 +24,24 @@ if TYPE_CHECKING:
     from pack.mlmodel.types import Map as Map
     from pack.mlmodel.types import Object as Object
     from pack.mlmodel.types import Property as Property
+    from pack.mlmodel.types import SparkMLVector as SparkMLVector
 
 _NAMES = {
+    "hints": ("schema_from_hint",),
     "infer": ("infer_schema", "infer_signature"),
     "model": ("Model", "ModelInfo"),
     "params": ("ParamSchema", "ParamSpec"),
     "plan": ("Plan", "compile_plan"),
     "schema": ("ColSpec", "Schema", "TensorSpec"),
     "signature": ("ModelSignature",),
-    "types": ("AnyType", "Array", "DataType", "Map", "Object", "Property"),
+    "types": ("AnyType", "Array", "DataType", "Map", "Object", "Property", "SparkMLVector"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

@@ -1,86 +1,27 @@
-"""Tables of any kind as the frame that models know, and values that are missing."""
+"""Tables from elsewhere, Polars and Arrow, as the frame that models know; and values that are missing."""
 
 from __future__ import annotations
 
 import math
-import numbers
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
-def as_frame(data: Any) -> Any:
-    """A Polars or Arrow table as a pandas DataFrame with the same columns; everything else as it is."""
-    library = type(data).__module__.partition(".")[0]
-    if library == "polars":
-        data = data.to_frame() if type(data).__name__ == "Series" else data
-        data = data.collect() if type(data).__name__ == "LazyFrame" else data
-        return _columns(data.columns, [column.to_list() for column in data.get_columns()], data.to_arrow())
-    if library == "pyarrow" and type(data).__name__ in {"Table", "RecordBatch"}:
-        return _columns(data.schema.names, [column.to_pylist() for column in data.columns], data)
-    return data
+def is_frame(data: Any) -> bool:
+    """Whether this is a pandas DataFrame; asks without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _columns(names: list[str], values: list[list[Any]], arrow: Any) -> Any:
-    """Columns by name; a whole-number column with gaps stays one of whole numbers."""
-    import pandas as pd
-    import pyarrow as pa
-
-    columns = {}
-    for name, cells, column in zip(names, values, arrow.columns, strict=True):
-        if pa.types.is_integer(column.type) and column.null_count:
-            width = column.type.bit_width
-            unsigned = "U" if pa.types.is_unsigned_integer(column.type) else ""
-            columns[name] = pd.Series(cells, dtype=f"{unsigned}Int{width}")
-        elif pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-            columns[name] = pd.Series(cells, dtype=object)
-        else:
-            columns[name] = column.to_pandas()
-    return pd.DataFrame(columns)
-
-
-def from_records(rows: Sequence[Mapping[Any, Any]]) -> Any:
-    """A frame of rows given as dicts; a key that a row lacks is missing there, and whole numbers stay whole."""
-    import pandas as pd
-
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame({name: _cells([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
-
-
-def from_values(values: Sequence[Any]) -> Any:
-    """A frame of one column, named 0, whose cells are these values, whatever they are."""
-    import pandas as pd
-
-    return pd.DataFrame({0: _cells(list(values))}, index=range(len(values)))
-
-
-def _cells(values: list[Any]) -> Any:
-    """A column of plain values; pandas alone would turn whole numbers beside a gap into floats."""
-    import pandas as pd
-
-    return pd.Series(values) if values and _pandas_keeps(values) else pd.Series(values, dtype=object)
-
-
-def _pandas_keeps(values: list[Any]) -> bool:
-    """Whether pandas makes a column of these that holds the very same values."""
-    kinds = {_family(kind) for kind in {type(value) for value in values}} - {"NoneType", "NaTType"}
-    if kinds == {"int", "float"}:
-        return all(isinstance(value, float) or is_missing(value) or abs(value) <= 2**53 for value in values)
-    gaps = "int" in kinds and any(value is None for value in values)
-    return len(kinds) <= 1 and not gaps and not kinds & {"list", "tuple", "dict"}
-
-
-def _family(kind: type) -> str:
-    """One name for the numbers that Python and NumPy have of a kind; else the type's own name."""
-    if kind is bool:
-        return "bool"
-    if issubclass(kind, numbers.Integral):
-        return "int"
-    return "float" if issubclass(kind, numbers.Real) else kind.__name__
+def dtypes_of(frame: Any) -> list[Any]:
+    """The dtypes of a frame's columns, in order."""
+    return _dtype_reader()(frame)
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, NaT or pandas' NA."""
+    """Whether a cell holds nothing: None, NaN, NaT or pandas' NA, of Python, NumPy or pandas."""
     if value is None:
         return True
     if isinstance(value, float):
@@ -91,3 +32,108 @@ def is_missing(value: Any) -> bool:
     if pandas is not None and (value is pandas.NA or value is pandas.NaT):
         return True
     return getattr(value, "shape", None) == () and hasattr(value, "dtype") and bool(value != value)
+
+
+def as_frame(data: Any) -> Any:
+    """A Polars or Arrow table as a pandas DataFrame with the same columns; everything else as it is.
+
+    No value changes: a column of whole numbers or booleans with gaps becomes one of pandas' nullable dtypes.
+    """
+    columns = foreign_columns(data)
+    if columns is None:
+        return data
+    import pandas as pd
+
+    names, parts = columns
+    frame = pd.DataFrame(dict(enumerate(_series(part) for part in parts)))
+    frame.columns = pd.Index(names, dtype=object if not names else None)
+    return frame
+
+
+def foreign_columns(data: Any) -> tuple[list[str], list[Any]] | None:
+    """Names and columns (Polars Series or Arrow arrays) of a Polars or Arrow table; None for anything else."""
+    library, kind = type(data).__module__.partition(".")[0], type(data).__name__
+    if library == "polars" and kind in {"DataFrame", "LazyFrame", "Series"}:
+        data = data.collect() if kind == "LazyFrame" else data
+        data = data.to_frame() if kind == "Series" else data
+        return list(data.columns), list(data.get_columns())
+    if library == "pyarrow" and kind in {"Table", "RecordBatch"}:
+        return list(data.schema.names), list(data.columns)
+    return None
+
+
+def column_array(column: Any) -> Any:
+    """A Polars Series or an Arrow array as a NumPy array of shape (rows,), without a copy where it lies so already."""
+    return column.to_numpy(zero_copy_only=False) if hasattr(column, "to_pylist") else column.to_numpy()
+
+
+@cache
+def _dtype_reader() -> Callable[[Any], list[Any]]:
+    """`DataFrame.dtypes` builds a Series, which costs more than all else in a plan.
+
+    pandas' own list of dtypes costs a fortieth, but is private: it is used only where a trial gives the same.
+    """
+    import pandas as pd
+
+    trial = pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "c": ["x", "y"], "d": [3, 4]})
+    try:
+        trusted = _managed_dtypes(trial) == _public_dtypes(trial)
+    except (AttributeError, TypeError):
+        trusted = False
+    return _managed_dtypes if trusted else _public_dtypes
+
+
+def _managed_dtypes(frame: Any) -> list[Any]:
+    found: list[Any] = frame._mgr.get_dtypes().tolist()  # noqa: SLF001 - see _dtype_reader
+    return found
+
+
+def _public_dtypes(frame: Any) -> list[Any]:
+    found: list[Any] = frame.dtypes.tolist()
+    return found
+
+
+def _series(column: Any) -> Any:
+    return _arrow(column) if hasattr(column, "to_pylist") else _polars(column)
+
+
+def _polars(column: Any) -> Any:
+    import pandas as pd
+
+    kind, name = column.dtype, str(column.dtype)
+    gaps = column.null_count() > 0
+    if name == "Boolean" or (kind.is_integer() and not name.endswith("128")):
+        nullable = "boolean" if name == "Boolean" else name
+        return pd.Series(column.to_list(), dtype=nullable) if gaps else pd.Series(column.to_numpy())
+    if kind.is_float():
+        return pd.Series(column.to_numpy())
+    if name.startswith("Datetime"):
+        return _polars_dates(column)
+    if name in {"String", "Categorical"} or name.startswith("Enum"):
+        return pd.Series(column.to_list(), dtype=object if column.null_count() == len(column) else None)
+    return pd.Series(column.to_list(), dtype=object)
+
+
+def _polars_dates(column: Any) -> Any:
+    import pandas as pd
+
+    zone = column.dtype.time_zone
+    if zone is None:
+        return pd.Series(column.to_numpy())
+    utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return pd.Series(utc.to_numpy()).dt.tz_localize("UTC").dt.tz_convert(zone)
+
+
+def _arrow(column: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_integer(kind) and column.null_count:
+        unsigned = "U" if pa.types.is_unsigned_integer(kind) else ""
+        return pd.Series(column.to_pylist(), dtype=f"{unsigned}Int{kind.bit_width}")
+    if pa.types.is_boolean(kind) and column.null_count:
+        return pd.Series(column.to_pylist(), dtype="boolean")
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pd.Series(column.to_pylist(), dtype=object)
+    return column.to_pandas()

@@ -21,6 +21,20 @@ from pack.mlmodel.types import DTYPES, MAX_DEPTH, AnyType, Array, DataType, Obje
 
 # Types that have a value for what is missing, so that a column without a name may hold gaps.
 _WITH_GAPS = {DataType.float, DataType.double, DataType.string, DataType.binary, DataType.datetime}
+# Python's types, narrow ones first: a bool is an int, too.
+_KINDS: dict[type, Any] = {
+    bool: DataType.boolean,
+    int: DataType.long,
+    float: DataType.double,
+    str: DataType.string,
+    bytes: DataType.binary,
+    bytearray: DataType.binary,
+    date: DataType.datetime,
+    list: list,
+    tuple: list,
+    dict: dict,
+    Mapping: dict,
+}
 _WHOLE = {DataType.integer, DataType.long}
 _FRACTIONS = {DataType.float, DataType.double}
 
@@ -188,12 +202,13 @@ def _merged(values: Sequence[Any], where: str, depth: int) -> Type:
     if depth > MAX_DEPTH:
         raise CannotInfer(f"{where} is nested more than {MAX_DEPTH} levels deep")
     present = [_unwrapped(value) for value in values if not is_missing(value)]
-    kinds = {_kind(value, where) for value in present or _not_numbers(values)}
+    each = [_kind(value, where) for value in present or _not_numbers(values)]
+    kinds = set(each)
     if kinds == {list}:
         return _items(present, where, depth)
     if kinds == {dict}:
         return _object(present, where, depth)
-    if kinds & _WHOLE and not all(-(2**63) <= value < 2**63 for value in present if _kind(value, where) in _WHOLE):
+    if any(not -(2**63) <= value < 2**63 for value, kind in zip(present, each, strict=False) if kind in _WHOLE):
         raise CannotInfer(f"{where} holds whole numbers beyond 64 bits", hint="store them as text or doubles")
     return next(iter(kinds)) if len(kinds) == 1 else _number(kinds, present)
 
@@ -242,11 +257,30 @@ def _object(values: list[Any], where: str, depth: int) -> Type:
 
 def _unwrapped(value: Any) -> Any:
     """An array without dimensions as its scalar, what other libraries make of lists and dicts as these."""
+    if type(value) in _KINDS:
+        return value
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         if type(value).__module__ != "numpy":
             return value.tolist()
         return value[()] if type(value).__name__ == "ndarray" and value.shape == () else value
     return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def _kind(value: Any, where: str) -> Any:
+    """The scalar type of a value, or `list` or `dict`."""
+    found = _KINDS.get(type(value))
+    if found is None and getattr(value, "shape", ()) != ():
+        return list
+    if found is None and hasattr(value, "dtype"):
+        found = _dtype_type(value.dtype)
+    if found is None:
+        found = next((kind for python, kind in _KINDS.items() if isinstance(value, python)), None)
+    if found is None:
+        raise CannotInfer(
+            f"{where} holds {type(value).__name__}, which no signature type can hold",
+            hint="convert it, or give a signature of your own with AnyType for this column",
+        )
+    return found
 
 
 def _dtype_type(dtype: Any) -> DataType | None:
@@ -255,22 +289,3 @@ def _dtype_type(dtype: Any) -> DataType | None:
         return DataType.long
     by_kind = {"U": DataType.string, "S": DataType.binary, "M": DataType.datetime}
     return DTYPES.get(dtype.name) or by_kind.get(dtype.kind)
-
-
-def _kind(value: Any, where: str) -> Any:
-    if isinstance(value, (list, tuple)) or getattr(value, "shape", ()) != ():
-        return list
-    if isinstance(value, Mapping):
-        return dict
-    found = _dtype_type(value.dtype) if hasattr(value, "dtype") else None
-    kinds = ((bool, DataType.boolean), (int, DataType.long), (float, DataType.double), (str, DataType.string))
-    binary = ((bytes, DataType.binary), (bytearray, DataType.binary), (date, DataType.datetime))
-    for python, kind in (*kinds, *binary):
-        if found is None and isinstance(value, python):
-            found = kind
-    if found is None:
-        raise CannotInfer(
-            f"{where} holds {type(value).__name__}, which no signature type can hold",
-            hint="convert it, or give a signature of your own with AnyType for this column",
-        )
-    return found

@@ -6,18 +6,19 @@ data becomes a frame follows MLflow (interoperability facts, signature schema, s
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pack.errors import InvalidValue, SchemaMismatch
-from pack.mlmodel import columns, tensors, wire
-from pack.mlmodel.frames import as_frame, from_records, from_values
+from pack.mlmodel import columns, csv_text, tables, tensors, wire
+from pack.mlmodel.frames import as_frame, dtypes_of, is_frame
+from pack.mlmodel.nested import listed
 from pack.mlmodel.params import ParamSchema, ParamSpec, convert
 from pack.mlmodel.schema import ColSpec, Schema
 from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import Array, DataType, Object
+from pack.mlmodel.types import Array, Object
 
 
 def compile_plan(signature: ModelSignature | None) -> Plan:
@@ -30,7 +31,10 @@ def compile_plan(signature: ModelSignature | None) -> Plan:
 
 
 class Plan:
-    """What every call goes through before the model; this one, without input schema, lets all data pass."""
+    """What every call goes through before the model; this one, without input schema, lets all data pass.
+
+    A plan may be used by many threads at once.
+    """
 
     def __init__(self, schema: Schema | None, params: ParamSchema | None) -> None:
         self.schema = schema
@@ -46,14 +50,14 @@ class Plan:
             raise InvalidValue(f"params must be a dict, not {type(params).__name__}")
         given = {str(name): value for name, value in (params or {}).items()}
         known = {param.name: param for param in self._params or ()}
-        unknown = sorted(given.keys() - known.keys())
+        unknown = [name for name in given if name not in known]
         if unknown and not drop_unknown:
-            takes = ", ".join(known) or "none"
-            raise InvalidValue(f"the model takes no param {', '.join(map(ascii, unknown))}", hint=f"it takes: {takes}")
+            takes = listed(known, most=20) if known else "none"
+            raise InvalidValue(f"the model takes no param {listed(unknown)}", hint=f"it takes: {takes}")
         wrong, found = [], {}
         for name, param in known.items():
             try:
-                found[name] = convert(param, given[name]) if name in given else param.default
+                found[name] = convert(param, given[name]) if name in given else _own(param.default)
             except InvalidValue as error:
                 wrong.append(error.message)
         if wrong:
@@ -75,7 +79,8 @@ class Plan:
 
     def wire_csv(self, text: str) -> Any:
         """The data of a CSV body with a header row."""
-        return wire.plain_csv(text)
+        names, rows = csv_text.csv_rows(text)
+        return wire.plain_frame(names, csv_text.guessed_rows(rows))
 
 
 class TensorPlan(Plan):
@@ -84,8 +89,8 @@ class TensorPlan(Plan):
     schema: Schema
 
     def data(self, data: Any) -> Any:
-        """Arrays of the declared dtypes and shapes."""
-        return tensors.fit_tensors(self.schema, as_frame(data))
+        """Arrays of the declared dtypes and shapes; the same array where it matches."""
+        return tensors.fit_tensors(self.schema, data)
 
     def wire_split(self, names: list[Any] | None, rows: list[list[Any]]) -> Any:
         """A frame's values as the declared tensors."""
@@ -97,7 +102,38 @@ class TensorPlan(Plan):
 
     def wire_csv(self, text: str) -> Any:
         """A table's values as the declared tensors."""
-        return tensors.fit_tensors(self.schema, wire.plain_csv(text))
+        return tensors.fit_tensors(self.schema, super().wire_csv(text))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How frames with these labels and dtypes become what is declared: which columns to take, which to look at."""
+
+    labels: Any
+    dtypes: list[Any]
+    take: tuple[int, ...] | None
+    look: tuple[tuple[int, Any, ColSpec], ...]
+    block: str | None
+
+    def covers(self, frame: Any) -> bool:
+        """Whether a frame has these labels and dtypes."""
+        labels = frame.columns
+        return (labels is self.labels or labels.equals(self.labels)) and bool(dtypes_of(frame) == self.dtypes)
+
+    def fit(self, frame: Any) -> Any:
+        """The frame itself where every value is as declared, else one with the converted columns."""
+        frame = frame if self.take is None else frame.iloc[:, list(self.take)]
+        if self.block:
+            values = frame.to_numpy()
+            if columns.first_changed(values, self.block) is None:
+                return type(frame)(values.astype(self.block), index=frame.index, columns=frame.columns)
+        changed = {}
+        for place, name, spec in self.look:
+            series = frame[name]
+            fitted = columns.fit(spec, series)
+            if fitted is not series:
+                changed[place] = fitted
+        return _replaced(frame, changed) if changed else frame
 
 
 class ColumnPlan(Plan):
@@ -108,27 +144,22 @@ class ColumnPlan(Plan):
     def __init__(self, schema: Schema, params: ParamSchema | None) -> None:
         super().__init__(schema, params)
         self._specs: dict[str | int, ColSpec] = dict(zip(schema.input_names(), schema.inputs, strict=True))  # type: ignore[arg-type]
+        self._order = list(self._specs)
         self._named = schema.has_input_names()
         self._nested = any(isinstance(spec.type, (Array, Object)) for spec in schema.inputs)
-        self._order = list(self._specs)
-        self._passed: tuple[Any, tuple[Any, ...]] | None = None
+        # JSON keys are always text, so "0" over the wire may stand for the column 0, where no column "0" is declared.
+        self._by_text = {str(name): name for name in self._order if isinstance(name, int)}
+        # What was found out about the last frame's labels and dtypes; swapped as a whole, so threads need no lock.
+        self._layout: Layout | None = None
         self._warned = False
 
     def data(self, data: Any) -> Any:
         """A frame with the declared columns; the same frame where it matches."""
-        frame = data if _is_frame(data) else self._frame(as_frame(data))
-        # The columns and dtypes of the last frame that passed without a look at its values: pass again.
-        last = self._passed
-        dtypes = tuple(frame.dtypes)
-        if last is not None and dtypes == last[1] and (frame.columns is last[0] or frame.columns.equals(last[0])):
-            return frame
-        frame, same = self._select(frame)
-        changed = self._fit(frame)
-        if changed:
-            return frame.assign() if not changed else _replace(frame, changed)
-        if same and all(columns.is_exact(spec, kind) for spec, kind in zip(self._present(frame), dtypes, strict=True)):
-            self._passed = (frame.columns, dtypes)
-        return frame
+        frame = data if is_frame(data) else self._frame(as_frame(data))
+        layout = self._layout
+        if layout is None or not layout.covers(frame):
+            layout = self._layout = self._lay_out(frame)
+        return layout.fit(frame) if layout.look or layout.take else frame
 
     def wire_split(self, names: list[Any] | None, rows: list[list[Any]]) -> Any:
         """Rows of JSON values as a frame of the declared columns; extra, missing and double columns are errors."""
@@ -141,149 +172,99 @@ class ColumnPlan(Plan):
 
     def wire_csv(self, text: str) -> Any:
         """CSV text as a frame of the declared columns, each cell read as its declared type."""
-        names, rows = wire.csv_rows(text)
+        names, rows = csv_text.csv_rows(text)
         labels = self._labels(names, rows)
-        return self.data(wire.frame_of(self._specs, labels, wire.csv_cells(self._specs, labels, rows)))
+        return self.data(wire.frame_of(self._specs, labels, csv_text.typed_rows(self._specs, labels, rows)))
 
-    def _labels(self, names: list[Any] | None, rows: list[list[Any]]) -> list[str | int]:
-        """The declared name of each column that came; JSON knows only text, so `"0"` may stand for 0."""
+    def _frame(self, data: Any) -> Any:
+        single = None if self._named or len(self._order) > 1 else self._specs[0]
+        return data if is_frame(data) else tables.frame_of(data, nested=self._nested, single=single)
+
+    def _labels(self, names: Sequence[Any] | None, rows: list[list[Any]]) -> list[str | int]:
+        """The declared name of each column that came over the wire; all that are required, no other, none twice."""
         if names is None:
             if self._named and self._order != list(range(len(self._order))):
                 raise SchemaMismatch("the columns came without names", hint=f"name them: {self._shown()}")
-            names = list(range(len(rows[0]) if rows else len(self._order)))
-        by_text = {str(name): name for name in self._order}
-        labels = [name if name in self._specs else by_text.get(str(name), name) for name in map(wire.label, names)]
-        twice = (
-            sorted({str(name) for name in labels if labels.count(name) > 1}) if len(set(labels)) < len(labels) else []
-        )
+            names = range(len(rows[0]) if rows and isinstance(rows[0], list) else len(self._order))
+        labels = [self._label(wire.label(name)) for name in names]
+        wire.check_unique(labels)
+        came = set(labels)
+        missing = [name for name, spec in self._specs.items() if spec.required and name not in came]
         extra = [name for name in labels if name not in self._specs]
-        if twice or extra:
-            what = f"columns came twice: {twice[:5]}" if twice else f"columns came that are not declared: {extra[:5]}"
-            raise SchemaMismatch(ascii(what)[1:-1], hint=f"the model takes: {self._shown()}")
+        if missing or extra:
+            raise self._misfit(missing, extra)
         return labels
 
-    def _frame(self, data: Any) -> Any:
-        import pandas as pd
+    def _label(self, name: str | int) -> str | int:
+        return self._by_text.get(name, name) if isinstance(name, str) and name not in self._specs else name
 
-        if isinstance(data, pd.Series):
-            return data.to_frame() if data.name is not None else data.to_frame(name=0)
-        if isinstance(data, Mapping):
-            return self._frame_of_mapping(dict(data))
-        if type(data).__module__.startswith("scipy.sparse"):
-            raise SchemaMismatch("a sparse matrix came where columns are declared", hint="give a frame")
-        if isinstance(data, (list, tuple)):
-            return self._frame_of_list(data)
-        if getattr(data, "shape", ()) == ():
-            return from_values([data])
-        return _built(data, lambda: pd.DataFrame(data))
+    def _lay_out(self, frame: Any) -> Layout:
+        """Find out, once for all frames alike, what is to be done with one; raises `SchemaMismatch`."""
+        take = self._taken(list(frame.columns), frame.columns.is_unique)
+        dtypes = dtypes_of(frame)
+        places = range(len(dtypes)) if take is None else take
+        names = self._order if take is None or not self._named else [frame.columns[place] for place in take]
+        specs = [self._specs[name] for name in names]
+        look = tuple(
+            (index, frame.columns[place], spec)
+            for index, (place, spec) in enumerate(zip(places, specs, strict=True))
+            if not columns.always_fits(spec, dtypes[place])
+        )
+        found = [dtypes[place] for place in places]
+        block = columns.block_dtype(specs, found) if len(look) == len(found) > 0 else None
+        return Layout(frame.columns, dtypes, take, look, block)
 
-    def _frame_of_list(self, data: Sequence[Any]) -> Any:
-        """Values for one column without a name; rows as dicts or lists for several."""
-        import pandas as pd
-
-        if not self._named and len(self._order) == 1:
-            (spec,) = self._specs.values()
-            if not isinstance(spec.type, DataType) or not any(_is_row(item) for item in data):
-                return from_values(data)
-        if data and all(isinstance(row, Mapping) for row in data):
-            return from_records(data)
-        return _built(data, lambda: pd.DataFrame(data))
-
-    def _frame_of_mapping(self, data: dict[Any, Any]) -> Any:
-        import pandas as pd
-
-        values = list(data.values())
-        if values and all(isinstance(value, pd.Series) for value in values):
-            return pd.DataFrame(data)
-        one_row = self._nested or all(_is_cell(value) for value in values)
-        if one_row:
-            return pd.DataFrame([data]) if not self._nested else pd.DataFrame({k: _cell(v) for k, v in data.items()})
-        rows = {name: list(value) if getattr(value, "ndim", 1) > 1 else value for name, value in data.items()}
-        return _built(data, lambda: pd.DataFrame(rows))
-
-    def _select(self, frame: Any) -> tuple[Any, bool]:
-        """The frame with the declared columns in their order, and whether it is the one that came."""
-        found = list(frame.columns)
-        if found == self._order:
-            return frame, True
-        if not frame.columns.is_unique:
-            twice = sorted({str(name) for name in found if found.count(name) > 1})
-            raise SchemaMismatch(f"columns came twice: {twice[:5]}", hint=f"the model takes: {self._shown()}")
+    def _taken(self, found: list[Any], unique: bool) -> tuple[int, ...] | None:
+        """The places of the columns that are taken, in the declared order; None for all as they stand."""
+        if not unique:
+            raise SchemaMismatch(f"columns came twice: {_doubles(found)}", hint=f"the model takes: {self._shown()}")
         if not self._named:
-            return self._by_position(frame)
-        missing = [name for name, spec in self._specs.items() if spec.required and name not in frame.columns]
-        if missing:
-            extra = [name for name in found if name not in self._specs]
-            besides = f"; not declared: {extra[:5]}" if extra else ""
-            raise SchemaMismatch(f"columns are missing: {missing[:10]}{besides}", hint=f"it takes: {self._shown()}")
-        self._warn_of_extra(found)
-        return frame[[name for name in self._order if name in frame.columns]], False
-
-    def _by_position(self, frame: Any) -> tuple[Any, bool]:
-        if frame.shape[1] < len(self._order):
-            raise SchemaMismatch(f"{len(self._order)} columns are declared, {frame.shape[1]} came")
-        return (frame, False) if frame.shape[1] == len(self._order) else (frame.iloc[:, : len(self._order)], False)
-
-    def _warn_of_extra(self, found: list[Any]) -> None:
+            return self._first(len(found))
+        place = {name: index for index, name in enumerate(found)}
+        missing = [name for name, spec in self._specs.items() if spec.required and name not in place]
         extra = [name for name in found if name not in self._specs]
-        if extra and not self._warned:
+        if missing:
+            raise self._misfit(missing, extra)
+        if extra:
+            self._warn_of_extra(extra)
+        taken = tuple(place[name] for name in self._order if name in place)
+        return None if taken == tuple(range(len(found))) and len(found) == len(self._order) else taken
+
+    def _first(self, width: int) -> tuple[int, ...] | None:
+        if width < len(self._order):
+            raise SchemaMismatch(f"{len(self._order)} columns are declared, {width} came")
+        return None if width == len(self._order) else tuple(range(len(self._order)))
+
+    def _warn_of_extra(self, extra: list[Any]) -> None:
+        if not self._warned:
             self._warned = True
-            warnings.warn(f"columns that the signature does not declare are dropped: {extra[:5]}", stacklevel=4)
+            warnings.warn(f"columns that the signature does not declare are dropped: {listed(extra)}", stacklevel=5)
 
-    def _present(self, frame: Any) -> list[ColSpec]:
-        return [self._specs[name] for name in (frame.columns if self._named else self._order)]
-
-    def _fit(self, frame: Any) -> dict[int, Any]:
-        """The columns that had to be converted, by position."""
-        changed = {}
-        for place, spec in enumerate(self._present(frame)):
-            series = frame.iloc[:, place]
-            fitted = columns.fit(spec, series)
-            if fitted is not series:
-                changed[place] = fitted
-        return changed
+    def _misfit(self, missing: list[Any], extra: list[Any]) -> SchemaMismatch:
+        parts = [f"columns are missing: {listed(missing, most=10)}"] if missing else []
+        parts += [f"{'' if missing else 'columns are '}not declared: {listed(extra)}"] if extra else []
+        return SchemaMismatch("; ".join(parts), hint=f"the model takes: {self._shown()}")
 
     def _shown(self) -> str:
         names = [f"{name} ({spec.type!r})" for name, spec in list(self._specs.items())[:10]]
         return ", ".join(names) + (", ..." if len(self._specs) > 10 else "")
 
 
-def _replace(frame: Any, changed: dict[int, Any]) -> Any:
-    import pandas as pd
-
-    parts = {place: changed.get(place, frame.iloc[:, place]) for place in range(frame.shape[1])}
-    result = pd.concat(parts.values(), axis=1)
-    result.columns = frame.columns
+def _replaced(frame: Any, changed: dict[int, Any]) -> Any:
+    """A new frame with these columns replaced; the columns of the old one are shared, and nothing of it changes."""
+    result = frame.copy(deep=False)
+    for place, series in changed.items():
+        result.isetitem(place, series)
     return result
 
 
-def _built(data: Any, build: Any) -> Any:
-    try:
-        return build()
-    except (ValueError, TypeError) as error:
-        what = f"{type(data).__name__} of {len(data)}"
-        raise SchemaMismatch(f"a {what} came that makes no table", hint="give columns of one length") from error
+def _doubles(found: list[Any]) -> str:
+    seen: set[Any] = set()
+    return listed(dict.fromkeys(name for name in found if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
 
 
-def _is_frame(data: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
-
-
-def _is_row(item: Any) -> bool:
-    return isinstance(item, (list, tuple, Mapping)) or getattr(item, "shape", ()) != ()
-
-
-def _is_cell(value: Any) -> bool:
-    """Whether a dict's value is one cell: a plain value, or a list of nothing but text."""
-    if isinstance(value, (list, tuple)):
-        return all(isinstance(item, str) for item in value)
-    return (
-        not hasattr(value, "__len__") or isinstance(value, (str, bytes, Mapping)) or getattr(value, "shape", None) == ()
-    )
-
-
-def _cell(value: Any) -> Any:
-    import pandas as pd
-
-    return pd.Series([value], dtype=object) if isinstance(value, (list, tuple, Mapping)) else [value]
+def _own(default: Any) -> Any:
+    """A default for one call: a list or a dict that the model changes is not the next call's default."""
+    if isinstance(default, list):
+        return [_own(item) for item in default]
+    return {name: _own(item) for name, item in default.items()} if isinstance(default, dict) else default

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pack.errors import SchemaMismatch
+from pack.mlmodel.columns import first_changed
+from pack.mlmodel.frames import column_array, foreign_columns, is_frame
+from pack.mlmodel.nested import listed
 from pack.mlmodel.schema import Schema, TensorSpec
+
+_NUMBERS = "iufc"
 
 
 def fit_tensors(schema: Schema, data: Any) -> Any:
@@ -15,17 +19,17 @@ def fit_tensors(schema: Schema, data: Any) -> Any:
     specs: tuple[TensorSpec, ...] = schema.inputs  # type: ignore[assignment]
     if specs[0].name is None:
         if isinstance(data, Mapping):
-            raise _refused(specs[0], f"a dict with {len(data)} names came", "give the array itself")
+            raise refused(specs[0], f"a dict with {len(data)} names came", "give the array itself")
         return fit_tensor(specs[0], data)
-    if not isinstance(data, Mapping) and not _is_frame(data):
+    by_name = _by_name(data)
+    if by_name is None:
         if len(specs) == 1:
             return {specs[0].name: fit_tensor(specs[0], data)}
-        names = ", ".join(repr(spec.name) for spec in specs)
-        raise SchemaMismatch(f"the model takes tensors by name: {names}", hint="give a dict of arrays")
-    missing = [spec.name for spec in specs if spec.name not in data]
+        raise SchemaMismatch(f"the model takes tensors by name: {_names(specs)}", hint="give a dict of arrays")
+    missing = [spec.name for spec in specs if spec.name not in by_name]
     if missing:
-        raise SchemaMismatch(f"tensors are missing: {', '.join(repr(name) for name in missing)}")
-    return {spec.name: fit_tensor(spec, data[spec.name]) for spec in specs}
+        raise SchemaMismatch(f"tensors are missing: {listed(missing)}", hint=f"the model takes: {_names(specs)}")
+    return {spec.name: fit_tensor(spec, by_name[spec.name]) for spec in specs}
 
 
 def fit_tensor(spec: TensorSpec, data: Any) -> Any:
@@ -40,116 +44,179 @@ def fit_tensor(spec: TensorSpec, data: Any) -> Any:
     return array
 
 
-def _array(spec: TensorSpec, data: Any) -> Any:
-    """An array from a frame, a series, or nested lists."""
+def array_of(spec: TensorSpec, value: Any) -> Any:
+    """An array of nested lists, each value as it is; raises `SchemaMismatch` where NumPy would change one."""
     import numpy as np
 
-    if _is_frame(data):
-        return _from_frame(spec, data)
-    if hasattr(data, "to_numpy"):
-        return data.to_numpy()
+    kinds = kinds_in(value)
+    if len(kinds - {float, int}) > 1 or (kinds & {bool, str, bytes} and kinds & {int, float}):
+        raise refused(spec, "values of several kinds came", "give values of one kind")
+    if kinds == {int, float} or (spec.type.kind in "fc" and kinds <= {int, float}):
+        return _floats(spec, value, kinds)
     try:
-        return np.array(data)
-    except (ValueError, TypeError) as error:
-        if spec.type == np.dtype(object):
-            return _ragged(data)
-        raise _refused(spec, "the rows are not of one length", "give rows of the declared shape") from error
+        return np.array(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise refused(spec, "the lists are not of one length", "give rows of the declared shape") from error
 
 
-def _ragged(data: Any) -> Any:
+def kinds_in(value: Any) -> set[type]:
+    """The Python types of the values inside nested lists."""
+    found: set[type] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, (list, tuple)):
+            found |= set(map(type, item)) - {list, tuple}
+            waiting += [inner for inner in item if isinstance(inner, (list, tuple))]
+        else:
+            found.add(type(item))
+    return found
+
+
+def refused(spec: TensorSpec, why: str, hint: str | None = None) -> SchemaMismatch:
+    """The error for this tensor."""
+    name = "the input" if spec.name is None else f"input {spec.name!r}"
+    return SchemaMismatch(f"{name} is declared {spec.type} of shape {list(spec.shape)}: {why}", hint=hint)
+
+
+def _by_name(data: Any) -> Mapping[Any, Any] | None:
+    """Arrays by name from a dict, a frame, or a Polars or Arrow table; None for an array alone."""
+    if isinstance(data, Mapping):
+        return data
+    if is_frame(data):
+        return {name: data[name] for name in data.columns}
+    columns = foreign_columns(data)
+    return None if columns is None else dict(zip(*columns, strict=True))
+
+
+def _array(spec: TensorSpec, data: Any) -> Any:
+    """An array from a frame, a column, a Polars or Arrow table, or nested lists."""
     import numpy as np
 
-    rows = np.empty(len(data), dtype=object)
-    rows[:] = data
-    return rows
+    columns = foreign_columns(data)
+    if columns is not None:
+        return _from_columns(spec, [_column(spec, column) for column in columns[1]])
+    if is_frame(data):
+        return _from_frame(spec, data)
+    if isinstance(data, (list, tuple)):
+        return _ragged(data) if spec.type.kind == "O" else array_of(spec, data)
+    return _column(spec, data) if hasattr(data, "to_numpy") else np.asarray(data)
+
+
+def _column(spec: TensorSpec, column: Any) -> Any:
+    """One column as an array; a column of lists as an array of rows."""
+    values = column_array(column)
+    if values.dtype.kind != "O" or not values.size or not isinstance(values[0], (list, tuple)):
+        nested = values.dtype.kind == "O" and values.size and hasattr(values[0], "tolist")
+        return array_of(spec, [cell.tolist() for cell in values]) if nested else values
+    return array_of(spec, values.tolist())
 
 
 def _from_frame(spec: TensorSpec, frame: Any) -> Any:
+    if frame.shape[1] > 1 and len(set(frame.dtypes)) == 1 and frame.dtypes.iloc[0].kind != "O":
+        return frame.to_numpy()
+    return _from_columns(spec, [_column(spec, frame.iloc[:, place]) for place in range(frame.shape[1])])
+
+
+def _from_columns(spec: TensorSpec, columns: Sequence[Any]) -> Any:
+    """Columns side by side, each fitted on its own so that a float beside it changes no whole number."""
     import numpy as np
 
-    if frame.shape[1] == 1 and spec.shape != (-1, 1):
-        cells = frame.iloc[:, 0].tolist()
-        if cells and isinstance(cells[0], (list, tuple, np.ndarray)):
-            return _array(spec, [np.asarray(cell).tolist() for cell in cells])
-        return frame.iloc[:, 0].to_numpy()
-    return frame.to_numpy()
+    if len(columns) == 1 and (spec.shape != (-1, 1) or columns[0].ndim > 1):
+        return columns[0]
+    if not columns or any(column.ndim > 1 for column in columns):
+        raise refused(spec, f"a table of {len(columns)} columns came", "give one column of lists, or plain columns")
+    return np.column_stack([_fit_dtype(spec, column) for column in columns])
+
+
+def _ragged(data: Sequence[Any]) -> Any:
+    import numpy as np
+
+    try:
+        return np.array(data, dtype=object)
+    except ValueError:
+        rows = np.empty(len(data), dtype=object)
+        rows[:] = data
+        return rows
+
+
+def _floats(spec: TensorSpec, value: Any, kinds: set[type]) -> Any:
+    """Numbers as doubles; whole ones among them only where a double holds them exactly."""
+    import numpy as np
+
+    try:
+        array = np.array(value, dtype=np.complex128 if spec.type.kind == "c" else np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise refused(spec, "the lists are not of one length, or a number is beyond its range") from error
+    real = spec.type if spec.type.kind == "f" else np.dtype(np.float64)
+    if int in kinds and array.size and (np.abs(array[np.isfinite(array)]) > 2.0 ** (np.finfo(real).nmant + 1)).any():
+        _check_whole(spec, value, real)
+    return array
+
+
+def _check_whole(spec: TensorSpec, value: Any, real: Any) -> None:
+    import numpy as np
+
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, (list, tuple)):
+            waiting += item
+        elif type(item) is int:
+            with np.errstate(over="ignore"):
+                found = real.type(float(item))
+            if not np.isfinite(found) or int(found) != item:
+                raise refused(spec, "a whole number came that it cannot hold exactly", "cast it")
 
 
 def _fit_dtype(spec: TensorSpec, array: Any) -> Any:
     import numpy as np
 
     declared, came = spec.type, array.dtype
-    if came == declared or came.name == declared.name or came.kind == declared.kind in "US" or declared.kind == "O":
+    same = came == declared or came.newbyteorder("=") == declared.newbyteorder("=")
+    if same or (declared.kind in "US" and came.kind == declared.kind) or declared.kind == "O":
         return array
     if array.size == 0 and came == np.float64:
         return array.astype(declared)
-    if declared.kind == "U" and came.kind == "O" and all(isinstance(item, str) for item in array.flat):
-        return array
-    numbers = declared.kind in "iufc" and came.kind in "iufc"
     if came.kind == "O" and array.size:
         return _fit_dtype(spec, _unboxed(spec, array))
+    numbers = declared.kind in _NUMBERS and came.kind in _NUMBERS
     if not numbers and not (declared.kind == "M" and came.kind == "M"):
-        raise _refused(spec, f"an array of {came} came", "convert it before the call")
-    return _exact(spec, array)
+        raise refused(spec, f"an array of {came} came", "convert it before the call")
+    changed = first_changed(array, declared)
+    if changed is not None:
+        place = [int(index) for index in np.unravel_index(changed, array.shape)]
+        raise refused(spec, f"the value at {place} of the {came} that came cannot be held exactly", "cast it")
+    return array.astype(declared)
 
 
 def _unboxed(spec: TensorSpec, array: Any) -> Any:
-    """An array of objects as one of numbers, where all are numbers."""
-    import numpy as np
-
-    found = np.array(array.tolist())
-    if found.dtype.kind in "OUS" or (found.dtype.kind == "b") != (spec.type.kind == "b"):
-        raise _refused(spec, "an array of objects came", "convert it before the call")
+    """An array of objects as one of plain values, where all are of one kind."""
+    values = array.tolist()
+    kinds = kinds_in(values)
+    if kinds == {str} and spec.type.kind == "U":
+        return array.astype(str)
+    found = array_of(spec, values)
+    if found.dtype.kind in "OUS":
+        raise refused(spec, "an array of objects came", "convert it before the call")
     return found
-
-
-def _exact(spec: TensorSpec, array: Any) -> Any:
-    import numpy as np
-
-    if np.can_cast(array.dtype, spec.type, "safe") and not _loses_whole_numbers(array.dtype, spec.type):
-        return array.astype(spec.type)
-    with np.errstate(all="ignore"):
-        values = array.astype(spec.type)
-        back = values.astype(array.dtype)
-        same = (back == array) | ((back != back) & (array != array))
-        if array.dtype.kind in "iu" and spec.type.kind == "f":
-            same &= np.abs(values) < 2.0**63  # beyond it, the way back overflows
-        elif array.dtype.kind in "iu" and spec.type.kind in "iu":
-            same &= (values < 0) == (array < 0)
-    if not same.all():
-        place = tuple(int(index) for index in np.argwhere(~same)[0])
-        raise _refused(spec, f"the number at {list(place)} of the {array.dtype} that came would change", "cast it")
-    return values
-
-
-def _loses_whole_numbers(came: Any, declared: Any) -> bool:
-    """NumPy calls int64 to float64 safe, though it is not exact beyond 2**53."""
-    import numpy as np
-
-    return came.kind in "iu" and declared.kind == "f" and came.itemsize * 8 - 1 > np.finfo(declared).nmant
 
 
 def _check_shape(spec: TensorSpec, shape: tuple[int, ...]) -> None:
     pairs = zip(shape, spec.shape, strict=False)
-    ragged = spec.type.kind == "O" and spec.shape[:1] == (-1,)
+    ragged = spec.type.kind == "O" and spec.shape[:1] == (-1,) and all(size == -1 for size in spec.shape[1:])
     if ragged or (len(shape) == len(spec.shape) and all(want in {-1, size} for size, want in pairs)):
         return
     wanted = "(" + ", ".join("any" if size == -1 else str(size) for size in spec.shape) + ")"
-    raise _refused(spec, f"the shape {shape} came, {wanted} is declared", "reshape the data")
+    raise refused(spec, f"the shape {shape} came, {wanted} is declared", "reshape the data")
 
 
 def _fit_sparse(spec: TensorSpec, matrix: Any) -> Any:
     if matrix.dtype != spec.type:
-        raise _refused(spec, f"a sparse matrix of {matrix.dtype} came", f"use .astype('{spec.type}')")
+        raise refused(spec, f"a sparse matrix of {matrix.dtype} came", f"use .astype('{spec.type}')")
     _check_shape(spec, matrix.shape)
     return matrix
 
 
-def _is_frame(data: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
-
-
-def _refused(spec: TensorSpec, why: str, hint: str | None = None) -> SchemaMismatch:
-    name = "the input" if spec.name is None else f"input {spec.name!r}"
-    return SchemaMismatch(f"{name} is declared {spec.type} of shape {list(spec.shape)}: {why}", hint=hint)
+def _names(specs: Sequence[TensorSpec]) -> str:
+    return listed([spec.name for spec in specs], most=20)

@@ -1,29 +1,43 @@
-"""JSON and CSV values as the declared types: the same law as in process, for data that has only text and numbers.
+"""JSON values as the declared types: the same law as in process, for data that has only text and numbers.
 
-JSON has no dates, bytes or whole-number widths: ISO 8601 text is read for a datetime, base64 for binary, a decimal
-number as the nearest float for a float or double. Everything else that would guess or lose is refused by name and row.
+JSON has no dates, bytes or whole-number widths: ISO 8601 text is read for a datetime, base64 for binary, a number with
+a point as the nearest float for a float or double. Everything else that would guess or lose is refused by name and row.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from pack.errors import BadRequest, SchemaMismatch
+from pack.errors import BadRequest, SchemaMismatch, TooLarge
 from pack.mlmodel.columns import refused
-from pack.mlmodel.nested import decode, kind_of, scalar_fits
+from pack.mlmodel.nested import all_fit, decode, kind_of, listed, scalar_fits, single
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
-from pack.mlmodel.tensors import fit_tensor
+from pack.mlmodel.tables import column_of, frame_of_columns, text_of
+from pack.mlmodel.tensors import array_of, fit_tensor, kinds_in
+from pack.mlmodel.tensors import refused as refused_tensor
 from pack.mlmodel.types import DataType
 
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
-_SPECIAL = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+# Records may leave names out, but not so that a small body becomes a huge table.
+MAX_SPARSE_CELLS = 1_000_000
+MIN_FILLED = 0.1
 _JSON_KINDS: dict[str, set[type]] = {"b": {bool}, "U": {str}, "S": {str}, "M": {str}}
-_MAX_FLOAT32 = 3.4028235677973366e38
+_NUMBERS: dict[DataType, str] = {
+    DataType.boolean: "bool",
+    DataType.integer: "int32",
+    DataType.long: "int64",
+    DataType.float: "float32",
+    DataType.double: "float64",
+}
+_NULLABLE: dict[DataType, Any] = {DataType.boolean: "object", DataType.integer: "Int32", DataType.long: "Int64"}
+
+
+class Absent:
+    """The one value that stands in a record's row for a name that the record lacks."""
+
+
+ABSENT = Absent()
 
 
 def label(name: Any) -> str | int:
@@ -33,17 +47,18 @@ def label(name: Any) -> str | int:
     raise BadRequest(f"a column is named by {kind_of(name)}", hint="name columns by text or whole numbers")
 
 
-def frame_of(specs: Mapping[str | int, ColSpec], labels: list[str | int], rows: list[list[Any]]) -> Any:
+def frame_of(specs: Mapping[str | int, ColSpec], labels: Sequence[str | int], rows: list[Any]) -> Any:
     """A frame of the declared columns from rows of JSON values, each of the length of `labels`."""
-    import pandas as pd
+    _check_rows(rows, len(labels))
+    kinds = [specs[name] for name in labels]
+    block = _block(kinds, rows)
+    if block is not None:
+        import pandas as pd
 
-    for place, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != len(labels):
-            came = f"{len(row)} values" if isinstance(row, list) else kind_of(row)
-            raise BadRequest(f"row {place} holds {came}, {len(labels)} columns are named")
+        return pd.DataFrame(block, columns=list(labels))
     cells = zip(*rows, strict=True) if rows else ([] for _ in labels)
-    columns = {name: _column(specs[name], list(values)) for name, values in zip(labels, cells, strict=True)}
-    return pd.DataFrame(columns, columns=list(labels)) if columns else pd.DataFrame(index=range(len(rows)))
+    columns = [_column(spec, list(values)) for spec, values in zip(kinds, cells, strict=True)]
+    return frame_of_columns(labels, columns)
 
 
 def rows_of(value: Any, *, named: bool, nested: bool, width: int) -> tuple[list[Any] | None, list[list[Any]]]:
@@ -52,7 +67,7 @@ def rows_of(value: Any, *, named: bool, nested: bool, width: int) -> tuple[list[
         return _rows_of_columns(value, nested=nested)
     if not isinstance(value, list):
         return None, [[value]]
-    if value and all(isinstance(item, dict) for item in value) and named:
+    if value and named and all(isinstance(item, dict) for item in value):
         return records(value)
     if width == 1 or not all(isinstance(item, list) for item in value):
         return None, [[item] for item in value]
@@ -60,12 +75,15 @@ def rows_of(value: Any, *, named: bool, nested: bool, width: int) -> tuple[list[
 
 
 def records(items: list[Any]) -> tuple[list[Any], list[list[Any]]]:
-    """Names and rows of a list of objects; a name that a row lacks is null there."""
+    """Names and rows of a list of objects; `ABSENT` stands where a record lacks a name that another has."""
     for place, item in enumerate(items):
         if not isinstance(item, dict):
             raise BadRequest(f"record {place} is {kind_of(item)}, an object is needed")
     names = list(dict.fromkeys(name for item in items for name in item))
-    return names, [[item.get(name) for name in names] for item in items]
+    cells = len(names) * len(items)
+    if cells > MAX_SPARSE_CELLS and sum(map(len, items)) < cells * MIN_FILLED:
+        raise TooLarge(f"the records name {len(names):,} columns, and each has few of them", hint="send fewer at once")
+    return names, [[item.get(name, ABSENT) for name in names] for item in items]
 
 
 def tensors_of(schema: Schema, value: Any) -> Any:
@@ -78,136 +96,148 @@ def tensors_of(schema: Schema, value: Any) -> Any:
             )
         return tensor_of(specs[0], value)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        names, rows = records(value)
-        value = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        value = _transposed(value)
     if not isinstance(value, dict):
         if len(specs) == 1:
             return {specs[0].name: tensor_of(specs[0], value)}
         raise BadRequest(f"the model takes {len(specs)} tensors by name", hint='give {"inputs": {"name": [...]}}')
-    known = {spec.name for spec in specs}
-    by_text = {str(name): name for name in known}
+    by_text = {str(spec.name): spec.name for spec in specs}
     value = {by_text.get(name, name): item for name, item in value.items()}
-    wrong = sorted(ascii(name) for name in value.keys() ^ known)
-    if wrong:
-        raise SchemaMismatch(f"tensors are missing or not declared: {', '.join(wrong[:10])}")
+    _check_names(value, [spec.name for spec in specs])
     return {spec.name: tensor_of(spec, value[spec.name]) for spec in specs}
 
 
 def tensor_of(spec: TensorSpec, value: Any) -> Any:
-    """One declared tensor from nested lists of JSON values."""
+    """One declared tensor from nested lists of JSON values; null is NaN where floats are declared."""
     import numpy as np
 
     if spec.type.kind == "O":
-        return fit_tensor(spec, np.array(value, dtype=object))
-    kinds = _kinds(value)
+        return fit_tensor(spec, value if isinstance(value, list) else np.array(value, dtype=object))
+    kinds = kinds_in(value)
     allowed = _JSON_KINDS.get(spec.type.kind, {int, float})
-    if spec.type.kind == "f" and kinds <= {int, float, type(None)}:
-        return fit_tensor(spec, _floats(spec, value))
-    if not kinds <= allowed:
-        odd = next(kind for kind in kinds if kind not in allowed)
-        raise _misfit(spec, f"{kind_of(odd()) if odd is not type(None) else 'null'} came in it")
+    gaps = {type(None)} if spec.type.kind in "fc" else set()
+    odd = kinds - allowed - gaps
+    if odd:
+        raise refused_tensor(spec, f"{min(map(_kind_name, odd))} came in it")
+    if spec.type.kind in "fc":
+        return fit_tensor(spec, _nearest(spec, array_of(spec, _with_nan(value) if type(None) in kinds else value)))
     return fit_tensor(spec, _typed(spec, value))
 
 
-def plain_frame(names: list[Any] | None, rows: list[list[Any]]) -> Any:
+def plain_frame(names: list[Any] | None, rows: list[Any]) -> Any:
     """A frame for a model without columns declared: values as JSON gives them."""
-    import pandas as pd
-
-    if names is not None and len(set(map(label, names))) < len(names):
-        raise BadRequest("columns came twice")
-    try:
-        return pd.DataFrame(rows, columns=names)
-    except (ValueError, TypeError) as error:
-        raise BadRequest("the rows are not of one length, or not as many as the columns") from error
+    labels = list(range(len(rows[0]) if rows and isinstance(rows[0], list) else 0)) if names is None else names
+    check_unique([label(name) for name in labels])
+    _check_rows(rows, len(labels))
+    cells = ([None if cell is ABSENT else cell for cell in column] for column in zip(*rows, strict=True))
+    columns = [column_of(column) for column in cells] if rows else [column_of([]) for _ in labels]
+    return frame_of_columns(labels, columns)
 
 
 def plain_inputs(value: Any) -> Any:
-    """Arrays for a model without signature: lists become arrays, an object a dict of arrays, objects stay."""
+    """Arrays for a model without signature: lists become arrays, an object a dict of arrays, objects stay.
+
+    Values of several kinds become an array of objects: NumPy alone would turn numbers beside text into text.
+    """
     import numpy as np
 
     if isinstance(value, dict):
         return {name: plain_inputs(item) if isinstance(item, list) else np.array(item) for name, item in value.items()}
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return value
+    kinds = kinds_in(value)
     try:
-        return np.array(value)
+        return np.array(value, dtype=None if len(kinds) <= 1 or kinds == {int, float} else object)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest("the lists are not of one length") from error
 
 
-def plain_csv(text: str) -> Any:
-    """A frame for a model without columns declared: pandas guesses the types."""
-    import pandas as pd
-
-    names, rows = csv_rows(text)
-    if len(set(names)) < len(names):
-        raise BadRequest("the CSV names a column twice")
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows([names, *rows])
-    out.seek(0)
-    return pd.read_csv(out)
+def check_unique(labels: list[str | int]) -> None:
+    """Raise `BadRequest` naming the columns that came more than once."""
+    if len(set(labels)) == len(labels):
+        return
+    seen: set[str | int] = set()
+    twice = [name for name in labels if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+    raise BadRequest(f"columns came twice: {listed(dict.fromkeys(twice))}")
 
 
-def csv_rows(text: str) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of CSV text; raises `BadRequest` for text that is none."""
-    if "\x00" in text:
-        raise BadRequest("the CSV holds a NUL character")
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True) if line]
-    except csv.Error as error:
-        raise BadRequest(f"the CSV cannot be read: {error}") from error
-    if not lines:
-        raise BadRequest("the CSV is empty", hint="its first line names the columns")
-    header, rows = lines[0], lines[1:]
+def _check_rows(rows: list[Any], width: int) -> None:
     for place, row in enumerate(rows):
-        if len(row) != len(header):
-            raise BadRequest(f"row {place} of the CSV holds {len(row)} values, {len(header)} columns are named")
-    return header, rows
+        if not isinstance(row, list) or len(row) != width:
+            came = f"{len(row)} values" if isinstance(row, list) else kind_of(row)
+            raise BadRequest(f"row {place} holds {came}, {width} columns are named")
 
 
-def csv_cells(specs: Mapping[str | int, ColSpec], labels: list[str | int], rows: list[list[str]]) -> list[list[Any]]:
-    """The cells as the JSON values that they stand for, by the declared type of their column; empty is missing."""
-    kinds = [specs[name] for name in labels]
-    return [
-        [_csv_cell(spec, cell, place) for spec, cell in zip(kinds, row, strict=True)] for place, row in enumerate(rows)
-    ]
+def _block(specs: list[ColSpec], rows: list[list[Any]]) -> Any:
+    """All rows as one array of doubles, where that is what is declared and each number is one exactly; else None."""
+    import numpy as np
 
-
-def _csv_cell(spec: ColSpec, cell: str, row: int) -> Any:
-    declared = spec.type
-    if not isinstance(declared, DataType):
-        raise refused(spec, "CSV cannot hold it", "send JSON")
-    if cell == "":
+    if not rows or not specs or any(spec.type is not DataType.double for spec in specs):
         return None
-    if declared in {DataType.string, DataType.binary, DataType.datetime}:
-        return cell
-    if declared is DataType.boolean and cell.lower() in {"true", "false"}:
-        return cell.lower() == "true"
-    if declared in {DataType.integer, DataType.long} and _WHOLE.fullmatch(cell):
-        return int(cell)
-    if declared in {DataType.float, DataType.double}:
-        special = _SPECIAL.get(cell.strip().lower())
-        if special or _DECIMAL.fullmatch(cell.strip()):
-            return float(special or cell)
-    raise refused(spec, f"row {row} holds text that is not one")
+    kinds = set(map(type, chain.from_iterable(rows)))
+    if not kinds <= {float, int, type(None)}:
+        return None
+    try:
+        block = np.array(rows, dtype=np.float64)
+    except OverflowError:
+        return None
+    return None if int in kinds and (np.abs(block) > 2.0**53).any() else block
 
 
 def _column(spec: ColSpec, cells: list[Any]) -> Any:
     """One column of JSON values as its declared type."""
-    if not isinstance(spec.type, DataType):
-        return _objects(spec, cells)
-    build = {
-        DataType.boolean: _booleans,
-        DataType.integer: _whole,
-        DataType.long: _whole,
-        DataType.float: _decimals,
-        DataType.double: _decimals,
-        DataType.datetime: _datetimes,
-    }.get(spec.type, _objects)
-    return build(spec, cells)
+    cells = _without_absent(spec, cells)
+    if spec.type in _NUMBERS:
+        return _numbers(spec, spec.type, cells)
+    return _decoded(spec, cells)
 
 
-def _objects(spec: ColSpec, cells: list[Any]) -> Any:
+def _without_absent(spec: ColSpec, cells: list[Any]) -> list[Any]:
+    if ABSENT not in cells:
+        return cells
+    if spec.required:
+        raise refused(spec, f"record {cells.index(ABSENT)} lacks it", "send null for a value that is missing")
+    return [None if cell is ABSENT else cell for cell in cells]
+
+
+def _numbers(spec: ColSpec, declared: DataType, cells: list[Any]) -> Any:
+    """Numbers or booleans as an array of the declared dtype; a gap is NaN, or makes whole numbers nullable ones."""
+    import numpy as np
+    import pandas as pd
+
+    gaps = None in cells
+    present = [cell for cell in cells if cell is not None] if gaps else cells
+    present = _single_floats(present) if declared is DataType.float else present
+    if not all_fit(declared, present):
+        _refuse_cell(spec, declared, cells)
+    if not gaps:
+        return np.array(present, dtype=_NUMBERS[declared])
+    if declared in _NULLABLE:
+        return pd.Series(cells, dtype=_NULLABLE[declared])
+    return np.array([np.nan if cell is None else cell for cell in cells], dtype=_NUMBERS[declared])
+
+
+def _single_floats(cells: list[Any]) -> list[Any]:
+    """Numbers with a point at the nearest float of 32 bits; whole ones stay, since they must be held exactly."""
+    return [_single(cell) if type(cell) is float else cell for cell in cells]
+
+
+def _single(cell: float) -> float:
+    nearest = single(cell)
+    return cell if nearest is None else nearest
+
+
+def _refuse_cell(spec: ColSpec, declared: DataType, cells: list[Any]) -> None:
+    for row, cell in enumerate(cells):
+        value = _single(cell) if declared is DataType.float and type(cell) is float else cell
+        if cell is None or scalar_fits(declared, value):
+            continue
+        number = isinstance(cell, (int, float)) and not isinstance(cell, bool) and declared is not DataType.boolean
+        raise refused(spec, f"row {row} holds {kind_of(cell)}{' that it cannot hold exactly' if number else ''}")
+
+
+def _decoded(spec: ColSpec, cells: list[Any]) -> Any:
+    """Text, bytes, dates and nested values; text and dates as pandas holds them, the rest as objects."""
     import pandas as pd
 
     values = []
@@ -215,93 +245,72 @@ def _objects(spec: ColSpec, cells: list[Any]) -> Any:
         try:
             values.append(decode(spec.type, cell))
         except ValueError as error:
-            raise refused(spec, f"row {row}: {error}") from error
-    return pd.Series(values, dtype=object)
+            raise refused(spec, f"row {row} {error}") from error
+    if spec.type is DataType.datetime:
+        return _dates(spec, values)
+    text = spec.type is DataType.string and set(map(type, values)) in ({str}, {str, type(None)})
+    return text_of(values) if text else pd.Series(values, dtype=object)
 
 
-def _booleans(spec: ColSpec, cells: list[Any]) -> Any:
+def _dates(spec: ColSpec, values: list[Any]) -> Any:
     import pandas as pd
 
-    _check(spec, cells)
-    return pd.Series(cells, dtype=object if None in cells else bool)
-
-
-def _whole(spec: ColSpec, cells: list[Any]) -> Any:
-    import pandas as pd
-
-    _check(spec, cells)
-    width = 32 if spec.type is DataType.integer else 64
-    return pd.Series(cells, dtype=f"Int{width}" if None in cells else f"int{width}")
-
-
-def _decimals(spec: ColSpec, cells: list[Any]) -> Any:
-    import numpy as np
-
-    _check(spec, cells)
-    values = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
-    if spec.type is DataType.double:
-        return values
-    large = np.isfinite(values) & (np.abs(values) >= _MAX_FLOAT32)
-    if large.any():
-        raise refused(spec, f"row {int(large.argmax())} holds a number beyond its range")
-    return values.astype(np.float32)
-
-
-def _datetimes(spec: ColSpec, cells: list[Any]) -> Any:
-    import pandas as pd
-
-    values = _objects(spec, cells)
+    fine = any(isinstance(value, pd.Timestamp) for value in values)
     try:
-        return pd.to_datetime(values) if values.notna().any() else pd.Series(values, dtype="datetime64[ns]")
+        return pd.Series(values, dtype="datetime64[ns]" if fine else "datetime64[us]")
     except (ValueError, OverflowError) as error:
         raise refused(spec, "a date is beyond the range of pandas") from error
 
 
-def _check(spec: ColSpec, cells: list[Any]) -> None:
-    for row, cell in enumerate(cells):
-        if cell is not None and not scalar_fits(spec.type, cell):  # type: ignore[arg-type]
-            raise refused(spec, f"row {row} holds {kind_of(cell)}")
-
-
 def _rows_of_columns(value: dict[Any, Any], *, nested: bool) -> tuple[list[Any], list[list[Any]]]:
-    names = list(value)
-    columns = [cells if isinstance(cells, list) and not nested else [cells] for cells in value.values()]
-    lengths = sorted({len(cells) for cells in columns})
-    if len(lengths) > 1 and lengths != [1, lengths[-1]]:
-        raise BadRequest(f"the columns are of different lengths: {lengths}")
-    longest = lengths[-1] if lengths else 0
-    filled = [
-        cells * longest if len(cells) == 1 and not isinstance(value[name], list) else cells
-        for name, cells in zip(names, columns, strict=True)
-    ]
-    if any(len(cells) != longest for cells in filled):
-        raise BadRequest(f"the columns are of different lengths: {lengths}")
-    return names, [list(row) for row in zip(*filled, strict=True)]
+    """Names and rows of an object of columns; one plain value stands in every row."""
+    lists = {name: cells for name, cells in value.items() if isinstance(cells, list) and not nested}
+    lengths = sorted({len(cells) for cells in lists.values()})
+    if len(lengths) > 1:
+        raise BadRequest(f"the columns are of different lengths: {lengths[:5]}")
+    longest = lengths[0] if lengths else 1
+    columns = [lists[name] if name in lists else [cells] * longest for name, cells in value.items()]
+    return list(value), [list(row) for row in zip(*columns, strict=True)]
 
 
-def _kinds(value: Any) -> set[type]:
-    """The Python types of the values inside nested lists."""
-    found: set[type] = set()
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            kinds = set(map(type, item))
-            waiting += [inner for inner in item if isinstance(inner, list)] if list in kinds else []
-            found |= kinds - {list}
-        else:
-            found.add(type(item))
-    return found
+def _transposed(items: list[dict[str, Any]]) -> dict[str, Any]:
+    names, rows = records(items)
+    for place, row in enumerate(rows):
+        if ABSENT in row:
+            raise BadRequest(f"record {place} lacks {listed([names[row.index(ABSENT)]])}")
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
-def _floats(spec: TensorSpec, value: Any) -> Any:
+def _check_names(value: Mapping[str, Any], names: list[Any]) -> None:
+    missing = [name for name in names if name not in value]
+    extra = [name for name in value if name not in names]
+    if missing or extra:
+        parts = [f"missing: {listed(missing)}"] if missing else []
+        parts += [f"not declared: {listed(extra)}"] if extra else []
+        raise SchemaMismatch(f"tensors are {'; '.join(parts)}", hint=f"the model takes: {listed(names, most=20)}")
+
+
+def _kind_name(kind: type) -> str:
+    names = {type(None): "null", float: "a number", int: "a number"}
+    return names.get(kind) or kind_of(kind())
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_nan(item) for item in value]
+    return float("nan") if value is None else value
+
+
+def _nearest(spec: TensorSpec, array: Any) -> Any:
+    """Decimal numbers at the nearest value of the declared dtype; `array_of` has looked at the whole ones."""
     import numpy as np
 
-    array = _built(spec, value, np.float64)
+    if array.dtype == spec.type or array.dtype.kind != "f" or spec.type.kind != "f":
+        return array
     with np.errstate(over="ignore"):
         narrow = array.astype(spec.type)
     if (np.isinf(narrow) & np.isfinite(array)).any():
-        raise _misfit(spec, "a number came that is beyond its range")
+        raise refused_tensor(spec, "a number came that is beyond its range")
     return narrow
 
 
@@ -309,20 +318,9 @@ def _typed(spec: TensorSpec, value: Any) -> Any:
     import numpy as np
 
     if spec.type.kind in "iu":
-        return _built(spec, value, None)
-    array = _built(spec, value, np.dtype("U") if spec.type.kind == "S" else spec.type)
-    return np.char.encode(array, "utf-8") if spec.type.kind == "S" else array
-
-
-def _built(spec: TensorSpec, value: Any, dtype: Any) -> Any:
-    import numpy as np
-
+        return array_of(spec, value)
     try:
-        return np.array(value, dtype=dtype)
+        array = np.array(value, dtype="U" if spec.type.kind == "S" else spec.type)
     except (ValueError, TypeError, OverflowError) as error:
-        raise _misfit(spec, "the lists are not of one length, or hold a value that does not fit") from error
-
-
-def _misfit(spec: TensorSpec, why: str) -> SchemaMismatch:
-    name = "the input" if spec.name is None else f"input {spec.name!r}"
-    return SchemaMismatch(f"{name} is declared {spec.type} of shape {list(spec.shape)}: {why}")
+        raise refused_tensor(spec, "the lists are not of one length, or hold a value that does not fit") from error
+    return np.char.encode(array, "utf-8") if spec.type.kind == "S" else array

@@ -7,26 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pack.errors import InvalidValue, SchemaMismatch
-from pack.mlmodel.schema import ColSpec, Schema
+from pack.mlmodel.hints import is_pydantic, schema_from_hint, type_from_hint
 from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import AnyType, Array, DataType, Map, Object, Property, Type
-
-_SCALARS = {
-    int: DataType.long,
-    str: DataType.string,
-    bool: DataType.boolean,
-    float: DataType.double,
-    bytes: DataType.binary,
-    datetime: DataType.datetime,
-}
-_NONE = type(None)
+from pack.mlmodel.types import DataType, Type
 
 
 def input_hint(function: Callable[..., Any]) -> Any:
@@ -46,7 +34,7 @@ def list_hint(function: Callable[..., Any]) -> Any:
     if not is_list(hint):
         return None
     try:
-        _type(get_args(hint)[0])
+        schema_from_hint(hint)
     except InvalidValue:
         return None
     return hint
@@ -73,10 +61,7 @@ def signature_of(function: Callable[..., Any]) -> ModelSignature | None:
     hint, outputs = input_hint(function), output_hint(function)
     if not is_list(hint):
         return None
-    return ModelSignature(
-        inputs=Schema([_column(get_args(hint)[0])]),
-        outputs=Schema([_column(get_args(outputs)[0])]) if is_list(outputs) else None,
-    )
+    return ModelSignature(inputs=schema_from_hint(hint), outputs=schema_from_hint(outputs))
 
 
 def convert_input(hint: Any, data: Any) -> Any:
@@ -102,9 +87,9 @@ def _items(data: Any) -> list[Any]:
 def _item(hint: Any, item: Any, place: int) -> Any:
     from pack.mlmodel.nested import check, decode
 
-    if _is_pydantic(hint):
+    if is_pydantic(hint):
         return item if isinstance(item, hint) else _validated(hint, item, place)
-    kind, required = _type(hint)
+    kind, required = type_from_hint(hint)
     if item is None and not required:
         return None
     try:
@@ -130,43 +115,3 @@ def _validated(hint: Any, item: Any, place: int) -> Any:
         wrong = error.errors(include_input=False, include_url=False)
         fields = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:5])
         raise SchemaMismatch(f"item {place} is no {hint.__name__}: {fields}") from error
-
-
-def _column(hint: Any) -> ColSpec:
-    return ColSpec(_type(hint)[0])
-
-
-def _type(hint: Any) -> tuple[Type, bool]:
-    """The type that a hint means, and whether it is required; raises `InvalidValue` for a hint that means none."""
-    if hint in _SCALARS:
-        return _SCALARS[hint], True
-    if _is_pydantic(hint):
-        return _pydantic(hint), True
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is list and inner:
-        return Array(_type(inner[0])[0]), True
-    if origin is dict and len(inner) == 2 and inner[0] is str:
-        return Map(_type(inner[1])[0]), True
-    if origin in {Union, types.UnionType}:
-        rest = [one for one in inner if one is not _NONE]
-        optional = len(rest) < len(inner)
-        return (_type(rest[0])[0], not optional) if len(rest) == 1 and optional else (AnyType(), not optional)
-    if hint is Any or hint in {dict, list}:
-        return AnyType(), True
-    raise InvalidValue(
-        f"the type hint {hint!r} has no signature type",
-        hint="use list[...] of str, int, float, bool, bytes, datetime, dict[str, ...], list[...] or a pydantic model",
-    )
-
-
-def _pydantic(model: Any) -> Object:
-    members = []
-    for name, field in model.model_fields.items():
-        kind, required = _type(field.annotation)
-        members.append(Property(name, kind, required=required and field.is_required()))
-    return Object(members)
-
-
-def _is_pydantic(hint: Any) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(hint, type) and issubclass(hint, pydantic.BaseModel)

@@ -119,7 +119,8 @@ def _named(loader: str) -> str | None:
 def _from_block(block: Config) -> Config:
     """A native block that is missing, from what the `python_function` block says."""
     path = block.get("model_path") or block.get("data")
-    return {"pickled_model": path, "data": path, "serialization_format": block.get("serialization_format")}
+    found = {"pickled_model": path, "data": path, "serialization_format": block.get("serialization_format")}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _configured(config: Config, given: Any, *, suppress_warnings: bool) -> Config:

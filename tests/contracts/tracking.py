@@ -123,7 +123,7 @@ class TrackingContract:
             },
         ):
             with pytest.raises(InvalidValue):
-                store.log_batch(run_id, **over)  # type: ignore[arg-type]
+                store.log_batch(run_id, **over)
 
     def test_long_values_are_cut_where_the_settings_say_so(self, store: TrackingStore, run: Run) -> None:
         store.log_batch(run.info.run_id, params=[Param("p", "x" * 7000)], tags=[RunTag("t", "y" * 9000)])

@@ -101,28 +101,32 @@ def test_we_load_every_form_of_mlflows_python_models(theirs: Callable[..., Any])
     assert not {"mlflow", "helping"} & set(sys.modules)
 
 
-def test_mlflow_loads_our_hinted_model_and_its_stream(tmp_path: Path, mlflow: MLflow) -> None:
+def test_mlflow_loads_our_hinted_model_and_our_stream(tmp_path: Path, mlflow: MLflow) -> None:
     scope: dict[str, Any] = {"__name__": "__main__"}
     exec(
-        "import pack\nfrom typing import Any\nclass Summer(pack.pyfunc.PythonModel):\n"
+        "import pack\n"
+        "class Summer(pack.pyfunc.PythonModel):\n"
         "    def predict(self, model_input: list[dict[str, int]]) -> list[int]:\n"
         "        return [sum(item.values()) for item in model_input]\n"
-        "    def predict_stream(self, model_input, params=None):\n"
-        "        for item in model_input:\n"
-        "            yield sum(item.values())\n",
+        "class Counter(pack.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return model_input\n"
+        "    def predict_stream(self, context, model_input, params=None):\n"
+        "        yield from range(model_input)\n",
         scope,
     )
-    pack.pyfunc.save_model(tmp_path / "ours", python_model=scope["Summer"](), input_example=[{"a": 1}])
+    pack.pyfunc.save_model(tmp_path / "summer", python_model=scope["Summer"](), input_example=[{"a": 1}])
+    pack.pyfunc.save_model(tmp_path / "counter", python_model=scope["Counter"]())
     theirs = mlflow(
         f"""
 import mlflow
-loaded = mlflow.pyfunc.load_model({str(tmp_path / "ours")!r})
-answer = [loaded.predict([{{"a": 1, "b": 2}}]), list(loaded.predict_stream([{{"a": 1, "b": 2}}]))]
+summer = mlflow.pyfunc.load_model({str(tmp_path / "summer")!r})
+counter = mlflow.pyfunc.load_model({str(tmp_path / "counter")!r})
+answer = [summer.predict([{{"a": 1, "b": 2}}]), list(counter.predict_stream(3))]
 """
     )
-    assert theirs == [[3], [3]]
-    ours = pack.pyfunc.load_model(tmp_path / "ours")
-    assert [ours.predict([{"a": 1, "b": 2}]), list(ours.predict_stream([{"a": 1, "b": 2}]))] == [[3], [3]]
+    ours = [pack.pyfunc.load_model(tmp_path / name) for name in ("summer", "counter")]
+    assert theirs == [[3], [0, 1, 2]] == [ours[0].predict([{"a": 1, "b": 2}]), list(ours[1].predict_stream(3))]
 
 
 @pytest.mark.parametrize("serialization_format", ["skops", "cloudpickle"])

@@ -21,7 +21,7 @@ def enforce(kind: str, series: Any, *, required: bool = True) -> Any:
     return plan.data(pd.DataFrame({"x": series}))["x"]
 
 
-def series_of(values: list[Any], dtype: Any) -> pd.Series:
+def series_of(values: list[Any], dtype: Any) -> Any:
     return pd.Series(values, dtype=dtype)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pack.errors import CannotInfer, SchemaMismatch
 from pack.mlmodel import ModelSignature, Plan, compile_plan, infer_signature
+from pack.mlmodel.frames import is_missing
 from tests import strategies
 
 settings.register_profile("pack", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,7 +22,22 @@ settings.load_profile("pack")
 def plan_of(data: Any) -> Plan:
     """The plan of an inferred signature, after a trip through the MLmodel file's JSON."""
     signature = infer_signature(data)
-    return compile_plan(ModelSignature.from_dict(signature.to_dict()))
+    read = ModelSignature.from_dict(signature.to_dict())
+    assert read == signature
+    return compile_plan(read)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same; what is missing is missing on both sides, and a tuple is no list."""
+    if is_missing(one) or is_missing(other):
+        return is_missing(one) and is_missing(other)
+    if isinstance(one, np.ndarray):
+        return one is other
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, (bool, np.bool_))
 
 
 @given(strategies.frames())
@@ -51,9 +67,30 @@ def test_rows_pass_their_own_signature_with_every_value(rows: list[dict[str, Any
             assert cells[name] == value
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5))
-def test_a_list_of_numbers_passes_its_own_signature(values: list[int]) -> None:
-    assert plan_of(values).data(values).iloc[:, 0].tolist() == values
+@given(strategies.documents())
+def test_a_dict_passes_its_own_signature_with_every_value(document: dict[str | int, Any]) -> None:
+    passed = plan_of(document).data(document)
+    for name, value in document.items():
+        cell = passed[name] if isinstance(passed, dict) else passed[name].tolist()[0]
+        assert same(value, cell)
+
+
+@given(strategies.values())
+@settings(max_examples=400)
+def test_plain_values_and_lists_of_them_pass_their_own_signature(data: Any) -> None:
+    rows = data if isinstance(data, list) else [data]
+    if rows and all(isinstance(row, dict) for row in rows):
+        return
+    passed = plan_of(data).data(data).iloc[:, 0].tolist()
+    assert same(rows, passed)
+
+
+@given(st.data(), st.none() | st.text(min_size=1) | st.integers(0, 9))
+def test_a_series_passes_its_own_signature_with_every_value(data: st.DataObject, name: str | int | None) -> None:
+    series = data.draw(strategies.column(3)).rename(name)
+    passed = plan_of(series).data(series)
+    assert passed.columns.tolist() == [0 if name is None else name]
+    pd.testing.assert_series_equal(passed.iloc[:, 0], series, check_names=False)
 
 
 def test_a_sparse_matrix_passes_its_own_signature_as_the_same_object() -> None:

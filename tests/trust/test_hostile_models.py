@@ -212,7 +212,7 @@ def skops_file(schema: dict[str, Any], **members: bytes) -> bytes:
     return out.getvalue()
 
 
-NODES = {
+NODES: dict[str, dict[str, Any]] = {
     "a function": {"__class__": "system", "__module__": "posix", "__loader__": "FunctionNode", "content": "system"},
     "an operator": {
         "__class__": "methodcaller", "__module__": "operator", "__loader__": "OperatorFuncNode",
