@@ -103,7 +103,6 @@ trust = Setting[str](
     "PACK_TRUST", _one_of("default", "safe", "signed", "all"), "default", "which models may run their code"
 )
 state_dir = Setting[Path | None]("PACK_STATE_DIR", Path, None, "where this user's trust records are kept")
-cache_dir = Setting[Path | None]("PACK_CACHE_DIR", Path, None, "where downloads are kept")
 model_config = Setting[dict[str, Any]](
     "PACK_MODEL_CONFIG", _json_object, {}, "a JSON object laid over a model's config", "MLFLOW_PYFUNC_INFERENCE_CONFIG"
 )
@@ -120,7 +119,11 @@ serve_max_body = Setting[int](
     "PACK_SERVE_MAX_BODY", _count, 100 * 1024 * 1024, "bytes that the body of a scoring request may have"
 )
 detect_lock = Setting[bool](
-    "PACK_DETECT_LOCK", _flag, True, "whether a project's uv.lock gives a model's requirements", "MLFLOW_UV_AUTO_DETECT"
+    "PACK_DETECT_LOCK",
+    _flag,
+    True,
+    "whether a project's uv.lock or pylock.toml gives a model's requirements",
+    "MLFLOW_UV_AUTO_DETECT",
 )
 truncate_long_values = Setting[bool](
     "PACK_TRUNCATE_LONG_VALUES",

@@ -1,4 +1,7 @@
-"""Requirements from a project's `uv.lock`: the pins of what the project depends on, for this platform."""
+"""Requirements from a project's lock: the pins of what the project depends on, for this platform.
+
+Two formats are read: `uv.lock` beside `pyproject.toml`, and `pylock.toml` (PEP 751), which pip writes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pack.errors import InvalidValue
 
 LOCK = "uv.lock"
 PROJECT = "pyproject.toml"
+PYLOCK = "pylock.toml"
 
 
 def locked_requirements(folder: Path) -> list[str] | None:
@@ -21,7 +25,7 @@ def locked_requirements(folder: Path) -> list[str] | None:
     """
     lock, project = folder / LOCK, folder / PROJECT
     if not (lock.is_file() and project.is_file()):
-        return None
+        return _pylocked(folder / PYLOCK) if (folder / PYLOCK).is_file() else None
     packages: dict[str, list[dict[str, Any]]] = {}
     for package in _toml(lock).get("package", []):
         packages.setdefault(str(package.get("name")), []).append(package)
@@ -30,6 +34,17 @@ def locked_requirements(folder: Path) -> list[str] | None:
     if not roots:
         raise InvalidValue(f"{LOCK} does not hold the project {name!r}", hint="lock it again: uv lock")
     return sorted(_closure(roots[0].get("dependencies", []), packages), key=str.lower)
+
+
+def _pylocked(lock: Path) -> list[str]:
+    """The pins of a PEP 751 lock, which lists what is to be installed and nothing else."""
+    packages = [package for package in _toml(lock).get("packages", []) if isinstance(package, dict)]
+    pins = {
+        f"{package['name']}=={package['version']}"
+        for package in packages
+        if package.get("name") and package.get("version") and _applies(package.get("marker"))
+    }
+    return sorted(pins, key=str.lower)
 
 
 def _closure(dependencies: Iterable[dict[str, Any]], packages: dict[str, list[dict[str, Any]]]) -> set[str]:
@@ -71,7 +86,7 @@ def _applies(marker: Any) -> bool:
     try:
         return not marker or Marker(str(marker)).evaluate({"extra": ""})
     except InvalidMarker as error:
-        raise InvalidValue(f"{LOCK} holds a marker that cannot be read", hint="lock it again: uv lock") from error
+        raise InvalidValue("the lock holds a marker that cannot be read", hint="lock the project again") from error
 
 
 def _toml(path: Path) -> dict[str, Any]:

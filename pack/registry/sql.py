@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from pack.db import Connection, Database
 from pack.errors import AlreadyExists, InvalidState, InvalidValue, NotFound
 from pack.registry.entities import AliasMove, ModelVersion, RegisteredModel
-from pack.uris import ModelUri, model_name
+from pack.registry.names import check_alias, check_description, check_name, version_number
+from pack.uris import ModelUri
 
-_ALIAS = re.compile(r"[\w\-]{1,255}")
-_TAG_KEY, _TAG_VALUE, _DESCRIPTION = 250, 100_000, 100_000
+_TAG_KEY, _TAG_VALUE = 250, 100_000
 _VERSION = """SELECT model_versions.*, registered_models.name FROM model_versions
     JOIN registered_models ON registered_models.id = model_versions.model"""
 
@@ -42,7 +40,7 @@ class SqlRegistry:
             row = connection.execute(
                 """INSERT INTO registered_models (name, description, creation_timestamp, last_updated_timestamp)
                     VALUES (:name, :description, :now, :now) RETURNING *""",
-                {"name": name, "description": _text(description), "now": _now()},
+                {"name": name, "description": check_description(description), "now": _now()},
             ).fetchone()
             for key, value in (tags or {}).items():
                 _set_tag(connection, "registered_model_tags", {"model": row["id"]}, key, value)
@@ -65,7 +63,11 @@ class SqlRegistry:
             row = connection.execute(
                 """UPDATE registered_models SET description = :description, last_updated_timestamp = :now
                     WHERE id = :model RETURNING *""",
-                {"description": _text(description), "now": _now(), "model": self._row(connection, name)["id"]},
+                {
+                    "description": check_description(description),
+                    "now": _now(),
+                    "model": self._row(connection, name)["id"],
+                },
             ).fetchone()
             return self._model_of(connection, row)
 
@@ -112,7 +114,7 @@ class SqlRegistry:
                     "model": model,
                     "version": version,
                     "now": _now(),
-                    "description": _text(description),
+                    "description": check_description(description),
                     "user": user_id,
                     "source": source,
                     "location": self._place.relative(storage_location),
@@ -130,7 +132,7 @@ class SqlRegistry:
         """One version."""
         with self._database.read() as connection:
             self._row(connection, name)
-            return self._version(connection, name, _number(version))
+            return self._version(connection, name, version_number(version))
 
     def search_model_versions(self, name: str | None = None) -> list[ModelVersion]:
         """The versions of a model, or of all, the newest first."""
@@ -147,7 +149,7 @@ class SqlRegistry:
             connection.execute(
                 """UPDATE model_versions SET description = :description, last_updated_timestamp = :now
                     WHERE model = :model AND version = :version""",
-                {**place, "description": _text(description), "now": _now()},
+                {**place, "description": check_description(description), "now": _now()},
             )
             return self._version(connection, name, place["version"])
 
@@ -260,7 +262,7 @@ class SqlRegistry:
         return row
 
     def _place_of(self, connection: Connection, name: str, version: int) -> dict[str, int]:
-        found = self._version(connection, name, _number(version))
+        found = self._version(connection, name, version_number(version))
         return {"model": self._row(connection, name)["id"], "version": found.version}
 
     def _version(self, connection: Connection, name: str, version: int) -> ModelVersion:
@@ -347,25 +349,6 @@ class SqlRegistry:
         return _move_of(row)
 
 
-def check_name(name: str) -> str:
-    """The name of a registered model: of the grammar, and in Unicode's composed form (NFC)."""
-    model_name(name)
-    if unicodedata.normalize("NFC", name) != name:
-        raise InvalidValue(
-            f"{name!a} is not in Unicode's composed form (NFC)", hint="write it with composed characters"
-        )
-    return name
-
-
-def check_alias(alias: str) -> str:
-    """An alias: letters, digits, `_` and `-`; not `latest`, not a version."""
-    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
-        raise InvalidValue(f"{str(alias)[:100]!a} cannot be an alias", hint="use 1 to 255 letters, digits, _ and -")
-    if alias.lower() == "latest" or re.fullmatch(r"[vV]?[0-9]+", alias):
-        raise InvalidValue(f"{alias!r} cannot be an alias: it reads as a version", hint="use a word, like champion")
-    return alias
-
-
 def _set_tag(connection: Connection, table: str, place: Mapping[str, int], key: str, value: Any) -> None:
     if not isinstance(key, str) or not 1 <= len(key) <= _TAG_KEY:
         raise InvalidValue(f"the key of a tag has 1 to {_TAG_KEY} characters")
@@ -390,19 +373,3 @@ def _move_of(row: Any) -> AliasMove:
         timestamp=row["timestamp"],
         reason=row["reason"],
     )
-
-
-def _number(version: Any) -> int:
-    """A version, which people also write as text."""
-    if isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 19:
-        version = int(version)
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 2**63:
-        raise InvalidValue(f"{str(version)[:50]!a} is not a version", hint="versions are numbers from 1 up")
-    return version
-
-
-def _text(description: str | None) -> str:
-    found = description or ""
-    if len(found) > _DESCRIPTION:
-        raise InvalidValue(f"a description has at most {_DESCRIPTION:,} characters")
-    return found

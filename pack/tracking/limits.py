@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pack import settings
+from pack import settings, uris
 from pack.errors import InvalidValue
-from pack.tracking.entities import Metric
+from pack.tracking.entities import Metric, Param, RunTag
 
 KEY = 250
 PARAM = 6000
@@ -101,3 +101,47 @@ def check_status(status: str) -> str:
 def is_nan(value: float) -> bool:
     """Whether a metric's value is not a number."""
     return math.isnan(value)
+
+
+def check_param(param: Param) -> Param:
+    """A param whose name and value the store takes."""
+    check_key(param.key, "param")
+    return Param(param.key, check_text(str(param.value), PARAM, f"param {param.key!r}"))
+
+
+def check_tag(tag: RunTag) -> RunTag:
+    """A tag whose name and value the store takes."""
+    check_key(tag.key, "tag")
+    return RunTag(tag.key, check_text(str(tag.value), TAG, f"tag {tag.key!r}"))
+
+
+def experiment_number(text: Any) -> int:
+    """An experiment's id as a number; one that is no number names nothing."""
+    if re.fullmatch(r"[0-9]{1,18}", str(text)):
+        return int(text)
+    raise InvalidValue(
+        f"{str(text)[:50]!a} is not an experiment id", hint="ids are numbers; names go by set_experiment"
+    )
+
+
+def page_start(text: str | None) -> int:
+    """Where a page of runs starts: below this number; raises `InvalidValue` for a token of someone else's."""
+    if text is None:
+        return 2**62
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise InvalidValue("this page token is not one of ours", hint="start again without a token")
+    return int(text)
+
+
+def check_location(given: str | None) -> str:
+    """A folder for an experiment's files, empty for the store's own; raises `InvalidValue` for a URL."""
+    if given is None:
+        return ""
+    if len(given) > LOCATION:
+        raise InvalidValue(f"an artifact location may have at most {LOCATION:,} characters")
+    found = uris.parse(given)
+    if not isinstance(found, uris.PathUri):
+        raise InvalidValue(
+            f"artifacts cannot be kept at {given[:100]!a} yet", hint="give a folder of this disk, or leave it out"
+        )
+    return str(found.path.absolute())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -43,7 +42,7 @@ class SqlTracking:
     ) -> str:
         """Make an experiment and answer its id."""
         limits.check_experiment(name)
-        location = _location(artifact_location)
+        location = limits.check_location(artifact_location)
         with self._database.write() as connection:
             if connection.one("SELECT id FROM experiments WHERE name = :name", {"name": name}):
                 raise AlreadyExists(f"an experiment named {name!r} exists already", hint="set_experiment uses it")
@@ -62,7 +61,9 @@ class SqlTracking:
     def get_experiment(self, experiment_id: str) -> Experiment:
         """One experiment by id."""
         with self._database.read() as connection:
-            row = connection.one("SELECT * FROM experiments WHERE id = :id", {"id": _id(experiment_id)})
+            row = connection.one(
+                "SELECT * FROM experiments WHERE id = :id", {"id": limits.experiment_number(experiment_id)}
+            )
             if row is None:
                 raise NotFound(f"there is no experiment {experiment_id!a}", hint="set_experiment makes one by name")
             return experiment_of(connection, row, self._place)
@@ -154,8 +155,8 @@ class SqlTracking:
         """A page of active runs, the newest first."""
         if not 1 <= max_results <= 50_000:
             raise InvalidValue(f"max_results must be from 1 to 50,000, not {max_results}")
-        before = _token(page_token)
-        marks = {f"e{place}": _id(one) for place, one in enumerate(experiment_ids)}
+        before = limits.page_start(page_token)
+        marks = {f"e{place}": limits.experiment_number(one) for place, one in enumerate(experiment_ids)}
         inside = ", ".join(f":{name}" for name in marks) or "NULL"
         with self._database.read() as connection:
             rows = connection.all(
@@ -177,8 +178,8 @@ class SqlTracking:
         """Record metrics, params and tags, all or none."""
         limits.check_batch(metrics=metrics, params=params, tags=tags)
         points = [limits.check_metric(metric) for metric in metrics]
-        settled = [_param(param) for param in params]
-        labels = [_tag(tag) for tag in tags]
+        settled = [limits.check_param(param) for param in params]
+        labels = [limits.check_tag(tag) for tag in tags]
         with self._database.write() as connection:
             run = self._active_row(connection, run_id)["id"]
             self._log_params(connection, run, settled)
@@ -305,7 +306,9 @@ class SqlTracking:
         return row
 
     def _active_experiment(self, connection: Connection, experiment_id: str) -> Any:
-        row = connection.one("SELECT * FROM experiments WHERE id = :id", {"id": _id(experiment_id)})
+        row = connection.one(
+            "SELECT * FROM experiments WHERE id = :id", {"id": limits.experiment_number(experiment_id)}
+        )
         if row is None:
             raise NotFound(f"there is no experiment {experiment_id!a}", hint="set_experiment makes one by name")
         if row["lifecycle_stage"] != "active":
@@ -406,45 +409,3 @@ class SqlTracking:
 
 def _pairs(connection: Connection, statement: str, binds: Mapping[str, Any]) -> dict[str, str]:
     return {row["key"]: row["value"] for row in connection.execute(statement, binds)}
-
-
-def _param(param: Param) -> Param:
-    limits.check_key(param.key, "param")
-    return Param(param.key, limits.check_text(str(param.value), limits.PARAM, f"param {param.key!r}"))
-
-
-def _tag(tag: RunTag) -> RunTag:
-    limits.check_key(tag.key, "tag")
-    return RunTag(tag.key, limits.check_text(str(tag.value), limits.TAG, f"tag {tag.key!r}"))
-
-
-def _id(text: Any) -> int:
-    """An experiment's id as a number; one that is no number names nothing."""
-    if re.fullmatch(r"[0-9]{1,18}", str(text)):
-        return int(text)
-    raise InvalidValue(
-        f"{str(text)[:50]!a} is not an experiment id", hint="ids are numbers; names go by set_experiment"
-    )
-
-
-def _token(text: str | None) -> int:
-    if text is None:
-        return 2**62
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise InvalidValue("this page token is not one of ours", hint="start again without a token")
-    return int(text)
-
-
-def _location(given: str | None) -> str:
-    if given is None:
-        return ""
-    from pack import uris
-
-    if len(given) > limits.LOCATION:
-        raise InvalidValue(f"an artifact location may have at most {limits.LOCATION:,} characters")
-    found = uris.parse(given)
-    if not isinstance(found, uris.PathUri):
-        raise InvalidValue(
-            f"artifacts cannot be kept at {given[:100]!a} yet", hint="give a folder of this disk, or leave it out"
-        )
-    return str(found.path.absolute())

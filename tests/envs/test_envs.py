@@ -160,6 +160,30 @@ source = { registry = "https://index.example/simple" }
     assert envs.locked_requirements(tmp_path / "elsewhere") is None
 
 
+def test_a_lock_of_pip_gives_its_pins(tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(
+        """
+lock-version = "1.0"
+[[packages]]
+name = "b"
+version = "2.0"
+index = "https://index.example/simple"
+[[packages]]
+name = "a"
+version = "1.0+cpu"
+[[packages]]
+name = "win"
+version = "3.0"
+marker = "sys_platform == 'win32'"
+[[packages]]
+name = "mine"
+directory = { path = "." }
+""",
+        encoding="utf-8",
+    )
+    assert envs.locked_requirements(tmp_path) == ["a==1.0+cpu", "b==2.0"]
+
+
 def test_what_is_not_installed_as_asked_is_named() -> None:
     found = envs.mismatches(["numpy==0.1", "no-such-thing", f"pandas=={version('pandas')}", "x; python_version < '3'"])
     assert [str(one) for one in found] == [

@@ -170,6 +170,25 @@ def test_a_full_disk_is_a_clear_error_and_saving_works_again_afterwards(tmp_path
 
 
 @pytest.mark.faults
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_read_only_disk_is_a_clear_error_and_what_lies_on_it_loads(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False).returncode:
+        pytest.skip("this machine mounts no tmpfs")
+    try:
+        pack.save_model(models.classifier(), disk / "first")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(StorageFailed, match="Read-only"):
+            pack.save_model(models.classifier(), disk / "second")
+        assert pack.pyfunc.load_model(disk / "first").flavor == "sklearn"
+        with pytest.raises(StorageFailed):
+            pack.Client(f"sqlite:///{disk}/runs.db").create_experiment("x")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.faults
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises((StorageFailed, NotADirectoryError, FileExistsError)) as error:

@@ -1,0 +1,49 @@
+"""Names, aliases, versions and descriptions: what the registry takes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from pack.errors import InvalidValue
+from pack.uris import model_name
+
+DESCRIPTION = 100_000
+_ALIAS = re.compile(r"[\w\-]{1,255}")
+
+
+def check_name(name: str) -> str:
+    """The name of a registered model: of the grammar, and in Unicode's composed form (NFC)."""
+    model_name(name)
+    if unicodedata.normalize("NFC", name) != name:
+        raise InvalidValue(
+            f"{name!a} is not in Unicode's composed form (NFC)", hint="write it with composed characters"
+        )
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """An alias: letters, digits, `_` and `-`; not `latest`, not a version."""
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+        raise InvalidValue(f"{str(alias)[:100]!a} cannot be an alias", hint="use 1 to 255 letters, digits, _ and -")
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]?[0-9]+", alias):
+        raise InvalidValue(f"{alias!r} cannot be an alias: it reads as a version", hint="use a word, like champion")
+    return alias
+
+
+def version_number(version: Any) -> int:
+    """A version, which people also write as text."""
+    if isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 19:
+        version = int(version)
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 2**63:
+        raise InvalidValue(f"{str(version)[:50]!a} is not a version", hint="versions are numbers from 1 up")
+    return version
+
+
+def check_description(description: str | None) -> str:
+    """A description within its limit; empty for None."""
+    found = description or ""
+    if len(found) > DESCRIPTION:
+        raise InvalidValue(f"a description has at most {DESCRIPTION:,} characters")
+    return found
