@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _FINITE = st.floats(allow_nan=True, allow_infinity=True, width=32)
 _LONG = st.integers(-(2**63), 2**63 - 1)
 _DATES = st.datetimes(min_value=pd.Timestamp("1900-01-01"), max_value=pd.Timestamp("2200-01-01"))
-_ZONED = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(timezone.utc))
+_ZONED = _DATES.map(lambda date: date.replace(tzinfo=timezone.utc))
 _SCALARS = st.booleans() | _LONG | _FINITE | _TEXT | st.binary(max_size=4) | _DATES | st.dates() | _ZONED
 
 
@@ -35,7 +35,10 @@ def column(rows: int) -> st.SearchStrategy[pd.Series]:
     def series(values: st.SearchStrategy[Any], dtype: Any) -> st.SearchStrategy[pd.Series]:
         return listed(values).map(lambda cells: pd.Series(cells, dtype=dtype))
 
-    fixed = [npst.arrays(dtype, rows).map(lambda array: pd.Series(array)) for dtype in [*_INTS, *_FLOATS, "bool"]]
+    fixed = [
+        npst.arrays(dtype, rows).map(lambda array: pd.Series(array))
+        for dtype in [*_INTS, *_FLOATS, "bool", ">i4", ">f8"]
+    ]
     missing = st.none()
     small = st.integers(0, 100)
     vectors = st.sampled_from([*_INTS, *_FLOATS, "bool", "U3"]).flatmap(

@@ -7,11 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from pack.errors import AlreadyExists, StorageFailed
 
+# Elsewhere folders cannot be opened, and need no flush.
+_POSIX = os.name == "posix"
 _REFUSALS = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO,
     errno.EFBIG,
@@ -42,7 +45,8 @@ def landing(path: Path) -> Iterator[Path]:
         yield home
         _flush(home)
         _rename(home, path)
-        _flush_folder(path.parent)
+        if _POSIX:
+            _flush_one(path.parent)
     except OSError as error:
         if error.errno in _REFUSALS:
             raise _refused(path, error) from error
@@ -69,21 +73,14 @@ def _rename(home: Path, path: Path) -> None:
 
 
 def _flush(home: Path) -> None:
-    """Put every file on the disk before the name appears."""
-    for folder, _, names in os.walk(home):
-        for name in names:
-            handle = os.open(Path(folder) / name, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        _flush_folder(Path(folder))
+    """Put every file on the disk before the name appears: side by side, so that the disk can do them in one go."""
+    places = [Path(folder, name) for folder, _, names in os.walk(home) for name in (*names, "") if name or _POSIX]
+    with ThreadPoolExecutor(max_workers=min(len(places), 16)) as pool:
+        list(pool.map(_flush_one, places))
 
 
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def _flush_one(place: Path) -> None:
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -111,9 +111,18 @@ def _check_missing(spec: ColSpec, series: Any) -> None:
 
 def _packed(spec: ColSpec, series: Any) -> Any:
     """A category or a sparse column: as it is where its values match, else unpacked and converted."""
-    dense = series.astype(series.cat.categories.dtype) if hasattr(series, "cat") else series.sparse.to_dense()
+    dense = _dense(series)
     fitted = fit(spec, dense)
     return series if fitted is dense else fitted
+
+
+def _dense(series: Any) -> Any:
+    if not hasattr(series, "cat"):
+        return series.sparse.to_dense()
+    dtype = series.cat.categories.dtype
+    # Whole numbers and booleans have no gaps of their own.
+    gaps = getattr(dtype, "kind", "") in "iub" and series.hasnans
+    return series.astype(object if gaps else dtype)
 
 
 def _nested(spec: ColSpec, series: Any) -> Any:
@@ -234,7 +243,7 @@ def first_changed(values: Any, target: Any) -> int | None:
         return None
     with np.errstate(all="ignore"):
         there = values.astype(wanted)
-        back = there.astype(values.dtype)
+        back = (there if values.dtype.kind == "c" else there.real).astype(values.dtype)
         same = (back == values) | ((back != back) & (values != values))
         same &= _in_range(values, there)
     return None if same.all() else int(np.argmin(same))

@@ -19,8 +19,6 @@ from pack.mlmodel.schema import MAX_COLUMNS, ColSpec, Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
 from pack.mlmodel.types import DTYPES, MAX_DEPTH, AnyType, Array, DataType, Object, Property, Type
 
-# Types that have a value for what is missing, so that a column without a name may hold gaps.
-_WITH_GAPS = {DataType.float, DataType.double, DataType.string, DataType.binary, DataType.datetime}
 # Python's types, narrow ones first: a bool is an int, too.
 _KINDS: dict[type, Any] = {
     bool: DataType.boolean,
@@ -115,15 +113,13 @@ def _column(name: Any, series: Any) -> ColSpec:
 
 
 def _spec(name: str | int | None, kind: Type, *, missing: bool) -> ColSpec:
-    """A column that may have gaps is not required; without a name, that can only be said by `any`."""
-    if name is not None:
-        return ColSpec(kind, name, required=not missing)
-    return ColSpec(AnyType() if missing and kind not in _WITH_GAPS else kind)
+    """A column that may have gaps is not required; one without a name always is, and may have gaps all the same."""
+    return ColSpec(kind, name, required=name is None or not missing)
 
 
 def _series_type(series: Any, where: str) -> Type:
     dtype = series.dtype.subtype if type(series.dtype).__name__ == "SparseDtype" else series.dtype
-    name = str(getattr(dtype, "numpy_dtype", None) or dtype).lower()
+    name = str(getattr(dtype, "numpy_dtype", dtype).name).lower()
     if name in {"boolean", *DTYPES}:
         return DTYPES.get(name, DataType.boolean)
     if name == "uint64":

@@ -77,7 +77,7 @@ def scalar_fits(declared: DataType, value: Any) -> bool:
 def single(value: float) -> float | None:
     """The nearest number that 32 bits hold; None where that would be an infinity."""
     try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:
         return None
 

@@ -16,31 +16,28 @@ from pack.mlmodel.schema import json_list
 from pack.mlmodel.types import Array, DataType, Object, as_type, type_from_dict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ParamSpec:
     """One param: `shape` is None for one value and `(-1,)` for a list; raises `InvalidValue` if the default misfits."""
 
     name: str
     dtype: DataType | Object
     default: Any
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...] | None
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InvalidValue(f"a param's name must be text, not {type(self.name).__name__}")
-        kind = as_type(self.dtype)
-        if not isinstance(kind, (DataType, Object)) or kind is DataType.binary:
-            raise InvalidValue(
-                f"param {self.name!r}: a param is a scalar other than binary, or an object, not {kind!r}"
-            )
-        shape = tuple(self.shape) if isinstance(self.shape, (list, tuple)) else self.shape
-        if shape not in (None, (-1,)) or (shape and isinstance(kind, Object)):
-            raise InvalidValue(f"param {self.name!r}: the shape must be None, or (-1,) for a list of scalars")
-        if shape and self.default is None:
-            raise InvalidValue(f"param {self.name!r}: a list is its default", hint="give [] where nothing is set")
+    def __init__(
+        self, name: str, dtype: DataType | Object | str, default: Any, shape: Sequence[int] | None = None
+    ) -> None:
+        kind = _param_type(name, dtype)
+        sizes = tuple(shape) if isinstance(shape, (list, tuple)) else shape
+        if sizes not in (None, (-1,)) or (sizes and isinstance(kind, Object)):
+            raise InvalidValue(f"param {name!r}: the shape must be None, or (-1,) for a list of scalars")
+        if sizes and default is None:
+            raise InvalidValue(f"param {name!r}: a list is its default", hint="give [] where nothing is set")
+        object.__setattr__(self, "name", name)
         object.__setattr__(self, "dtype", kind)
-        object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "default", convert(self, self.default))
+        object.__setattr__(self, "shape", sizes)
+        object.__setattr__(self, "default", convert(self, default))
 
     def to_dict(self) -> dict[str, Any]:
         """MLflow's JSON shape: name, default, shape, type."""
@@ -108,7 +105,7 @@ def infer_params(params: Mapping[str, Any]) -> ParamSchema:
 def convert(param: ParamSpec, value: Any) -> Any:
     """`value` as this param's type where no information is lost; raises `InvalidValue` naming the param."""
     value = _python(value)
-    if value is None:
+    if value is None and param.shape is None:
         return None
     if isinstance(param.dtype, Object):
         return _object(param, value)
@@ -117,6 +114,15 @@ def convert(param: ParamSpec, value: Any) -> Any:
     if not isinstance(value, (list, tuple)):
         raise _misfit(param, value)
     return [None if item is None else _scalar(param, _python(item)) for item in value]
+
+
+def _param_type(name: Any, dtype: Any) -> DataType | Object:
+    if not isinstance(name, str):
+        raise InvalidValue(f"a param's name must be text, not {type(name).__name__}")
+    kind = as_type(dtype)
+    if not isinstance(kind, (DataType, Object)) or kind is DataType.binary:
+        raise InvalidValue(f"param {name!r}: a param is a scalar other than binary, or an object, not {kind!r}")
+    return kind
 
 
 def _python(value: Any) -> Any:

@@ -82,6 +82,10 @@ class Plan:
         names, rows = csv_text.csv_rows(text)
         return wire.plain_frame(names, csv_text.guessed_rows(rows))
 
+    def wire_table(self, table: Any) -> Any:
+        """The data of a typed table that was sent, such as an Arrow table read from Parquet."""
+        return as_frame(table)
+
 
 class TensorPlan(Plan):
     """Enforcement for tensors."""
@@ -103,6 +107,10 @@ class TensorPlan(Plan):
     def wire_csv(self, text: str) -> Any:
         """A table's values as the declared tensors."""
         return tensors.fit_tensors(self.schema, super().wire_csv(text))
+
+    def wire_table(self, table: Any) -> Any:
+        """A table's columns as the declared tensors."""
+        return self.data(table)
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,11 @@ class ColumnPlan(Plan):
         names, rows = csv_text.csv_rows(text)
         labels = self._labels(names, rows)
         return self.data(wire.frame_of(self._specs, labels, csv_text.typed_rows(self._specs, labels, rows)))
+
+    def wire_table(self, table: Any) -> Any:
+        """A typed table as a frame of the declared columns; Parquet, too, knows only text for names."""
+        frame = as_frame(table)
+        return self.data(frame.set_axis(self._labels(list(frame.columns), []), axis="columns"))
 
     def _frame(self, data: Any) -> Any:
         single = None if self._named or len(self._order) > 1 else self._specs[0]
@@ -251,7 +264,7 @@ class ColumnPlan(Plan):
 
 
 def _replaced(frame: Any, changed: dict[int, Any]) -> Any:
-    """A new frame with these columns replaced; the columns of the old one are shared, and nothing of it changes."""
+    """A new frame with these columns replaced; the other columns are shared with the old one."""
     result = frame.copy(deep=False)
     for place, series in changed.items():
         result.isetitem(place, series)

@@ -23,17 +23,19 @@ _MAX_BRACES = 3 * MAX_COLUMNS
 _DTYPE_NAME = re.compile(r"[A-Za-z_]+[0-9]*(\[[0-9]*[A-Za-z]+\])?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ColSpec:
     """One column: its type, its name (text, or an integer label), and whether it must be there."""
 
     type: Type
-    name: str | int | None = None
-    required: bool = True
+    name: str | int | None
+    required: bool
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "type", as_type(self.type))
-        _check_name(self.name)
+    def __init__(self, type: Type | str, name: str | int | None = None, required: bool = True) -> None:  # noqa: A002
+        _check_name(name)
+        object.__setattr__(self, "type", as_type(type))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "required", required)
 
     def to_dict(self) -> dict[str, Any]:
         """MLflow's JSON shape: type, its members, name, required."""

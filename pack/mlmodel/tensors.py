@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pack.errors import SchemaMismatch
@@ -61,22 +61,34 @@ def array_of(spec: TensorSpec, value: Any) -> Any:
 
 def kinds_in(value: Any) -> set[type]:
     """The Python types of the values inside nested lists."""
+    if not isinstance(value, (list, tuple)):
+        return {type(value)}
     found: set[type] = set()
+    waiting = [value]
+    while waiting:
+        items = waiting.pop()
+        kinds = set(map(type, items))
+        found |= kinds - {list, tuple}
+        waiting += [item for item in items if isinstance(item, (list, tuple))] if kinds & {list, tuple} else []
+    return found
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """The values inside nested lists, in no order."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, (list, tuple)):
-            found |= set(map(type, item)) - {list, tuple}
-            waiting += [inner for inner in item if isinstance(inner, (list, tuple))]
+            waiting += item
         else:
-            found.add(type(item))
-    return found
+            yield item
 
 
 def refused(spec: TensorSpec, why: str, hint: str | None = None) -> SchemaMismatch:
     """The error for this tensor."""
     name = "the input" if spec.name is None else f"input {spec.name!r}"
-    return SchemaMismatch(f"{name} is declared {spec.type} of shape {list(spec.shape)}: {why}", hint=hint)
+    dtype = {"U": "str", "S": "bytes"}.get(spec.type.kind, spec.type)
+    return SchemaMismatch(f"{name} is declared {dtype} of shape {list(spec.shape)}: {why}", hint=hint)
 
 
 def _by_name(data: Any) -> Mapping[Any, Any] | None:
@@ -149,7 +161,8 @@ def _floats(spec: TensorSpec, value: Any, kinds: set[type]) -> Any:
     except (ValueError, TypeError, OverflowError) as error:
         raise refused(spec, "the lists are not of one length, or a number is beyond its range") from error
     real = spec.type if spec.type.kind == "f" else np.dtype(np.float64)
-    if int in kinds and array.size and (np.abs(array[np.isfinite(array)]) > 2.0 ** (np.finfo(real).nmant + 1)).any():
+    # At the limit a float may be the neighbour of the number that came: each is then looked at by itself.
+    if int in kinds and array.size and (np.abs(array[np.isfinite(array)]) >= 2.0 ** (np.finfo(real).nmant + 1)).any():
         _check_whole(spec, value, real)
     return array
 
@@ -157,12 +170,8 @@ def _floats(spec: TensorSpec, value: Any, kinds: set[type]) -> Any:
 def _check_whole(spec: TensorSpec, value: Any, real: Any) -> None:
     import numpy as np
 
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, (list, tuple)):
-            waiting += item
-        elif type(item) is int:
+    for item in flat(value):
+        if type(item) is int:
             with np.errstate(over="ignore"):
                 found = real.type(float(item))
             if not np.isfinite(found) or int(found) != item:
@@ -180,7 +189,7 @@ def _fit_dtype(spec: TensorSpec, array: Any) -> Any:
         return array.astype(declared)
     if came.kind == "O" and array.size:
         return _fit_dtype(spec, _unboxed(spec, array))
-    numbers = declared.kind in _NUMBERS and came.kind in _NUMBERS
+    numbers = declared.kind in _NUMBERS and came.kind in _NUMBERS and (came.kind != "c" or declared.kind == "c")
     if not numbers and not (declared.kind == "M" and came.kind == "M"):
         raise refused(spec, f"an array of {came} came", "convert it before the call")
     changed = first_changed(array, declared)

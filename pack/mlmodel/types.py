@@ -135,14 +135,14 @@ class SparkMLVector:
         return cls()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Array:
-    """A list whose items all have one type."""
+    """A list whose items all have one type; a scalar may be given by its name, as everywhere here."""
 
     dtype: Type
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dtype", as_type(self.dtype))
+    def __init__(self, dtype: Type | str) -> None:
+        object.__setattr__(self, "dtype", as_type(dtype))
 
     def to_dict(self) -> dict[str, Any]:
         """`{"type": "array", "items": ...}`."""
@@ -157,14 +157,14 @@ class Array:
         return _array(fields, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Map:
     """A mapping from text to values of one type."""
 
     value_type: Type
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value_type", as_type(self.value_type))
+    def __init__(self, value_type: Type | str) -> None:
+        object.__setattr__(self, "value_type", as_type(value_type))
 
     def to_dict(self) -> dict[str, Any]:
         """`{"type": "map", "values": ...}`."""
@@ -179,18 +179,20 @@ class Map:
         return _map(fields, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Property:
     """One named member of an object."""
 
     name: str
     dtype: Type
-    required: bool = True
+    required: bool
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InvalidValue(f"a property's name must be text, not {type(self.name).__name__}")
-        object.__setattr__(self, "dtype", as_type(self.dtype))
+    def __init__(self, name: str, dtype: Type | str, required: bool = True) -> None:
+        if not isinstance(name, str):
+            raise InvalidValue(f"a property's name must be text, not {type(name).__name__}")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "dtype", as_type(dtype))
+        object.__setattr__(self, "required", required)
 
     def to_dict(self) -> dict[str, Any]:
         """`{"name": {"type": ..., "required": ...}}`."""

@@ -15,7 +15,7 @@ from pack.mlmodel.columns import refused
 from pack.mlmodel.nested import all_fit, decode, kind_of, listed, scalar_fits, single
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.tables import column_of, frame_of_columns, text_of
-from pack.mlmodel.tensors import array_of, fit_tensor, kinds_in
+from pack.mlmodel.tensors import array_of, fit_tensor, flat, kinds_in
 from pack.mlmodel.tensors import refused as refused_tensor
 from pack.mlmodel.types import DataType
 
@@ -145,11 +145,15 @@ def plain_inputs(value: Any) -> Any:
         return {name: plain_inputs(item) if isinstance(item, list) else np.array(item) for name, item in value.items()}
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return value
-    kinds = kinds_in(value)
     try:
-        return np.array(value, dtype=None if len(kinds) <= 1 or kinds == {int, float} else object)
+        return np.array(value, dtype=None if _keeps_each(value, kinds_in(value)) else object)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest("the lists are not of one length") from error
+
+
+def _keeps_each(value: Any, kinds: set[type]) -> bool:
+    """Whether NumPy makes an array of these values in which each is what it was."""
+    return len(kinds) <= 1 or (kinds == {int, float} and all_fit(DataType.double, list(flat(value))))
 
 
 def check_unique(labels: list[str | int]) -> None:
@@ -181,7 +185,8 @@ def _block(specs: list[ColSpec], rows: list[list[Any]]) -> Any:
         block = np.array(rows, dtype=np.float64)
     except OverflowError:
         return None
-    return None if int in kinds and (np.abs(block) > 2.0**53).any() else block
+    # At 2**53 a double may be the neighbour of the number that came: each is then looked at by itself.
+    return None if int in kinds and (np.abs(block) >= 2.0**53).any() else block
 
 
 def _column(spec: ColSpec, cells: list[Any]) -> Any:
@@ -205,6 +210,7 @@ def _numbers(spec: ColSpec, declared: DataType, cells: list[Any]) -> Any:
     import numpy as np
     import pandas as pd
 
+    cells = [None if cell != cell else cell for cell in cells] if declared in _NULLABLE else cells
     gaps = None in cells
     present = [cell for cell in cells if cell is not None] if gaps else cells
     present = _single_floats(present) if declared is DataType.float else present

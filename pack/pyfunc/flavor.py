@@ -17,8 +17,8 @@ from pack.mlmodel.code import copy
 from pack.mlmodel.signature import ModelSignature
 from pack.pyfunc import hints
 from pack.pyfunc.code_model import read_config, run_script, saved_bundle, script_source
-from pack.pyfunc.loaded import Loaded, loaded
-from pack.pyfunc.model import PythonModelContext, as_python_model, predict_function, streams
+from pack.pyfunc.loaded import Loaded, carrying_hints, loaded, type_hints
+from pack.pyfunc.model import PythonModelContext, as_python_model, streams
 from pack.trust import payloads
 from pack.trust.admission import Admission, active
 
@@ -104,7 +104,7 @@ class PythonFunction(Flavor):
 
     def signature(self, model: Any) -> ModelSignature | None:
         """What the type hints on predict mean."""
-        return None if self._model is None else hints.signature_of(predict_function(self._model))
+        return None if self._model is None else hints.signature_of(type_hints(self._model))
 
     def ready(self, model: Any, home: Path, config: Config) -> Loaded:
         """The model with its context, for a prediction before it is saved."""
@@ -125,7 +125,8 @@ class PythonFunction(Flavor):
             self._model = as_python_model(made)
         else:
             self._model = as_python_model(model)
-            payloads.dump_pickle(self._model, home / _PICKLE)
+            with carrying_hints(self._model) as hinted:
+                payloads.dump_pickle(self._model, home / _PICKLE, hinted=hinted)
             config = {"loader_module": PICKLED, "python_model": _PICKLE}
         streamable = streams(self._model) if self.streamable is None else self.streamable
         return {**config, "streamable": streamable, "cloudpickle_version": cloudpickle.__version__}

@@ -9,43 +9,35 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel.hints import is_pydantic, schema_from_hint, type_from_hint
 from pack.mlmodel.signature import ModelSignature
 from pack.mlmodel.types import DataType, Type
+from pack.pyfunc.model import TypeHints
 
 
-def input_hint(function: Callable[..., Any]) -> Any:
-    """The hint on the input of a predict function; None where it has none."""
+def hints_of(function: Callable[..., Any]) -> TypeHints:
+    """The hints of a predict function."""
     try:
-        hints = typing.get_type_hints(function)
         parameters = inspect.signature(function).parameters
-    except (NameError, TypeError, AttributeError, ValueError):
-        return None
+    except (TypeError, ValueError):
+        return TypeHints()
     names = [name for name in parameters if name not in {"self", "context", "params"}]
-    return hints.get(names[0]) if names else None
+    return TypeHints(_hint(function, names[0]) if names else None, _hint(function, "return"))
 
 
-def list_hint(function: Callable[..., Any]) -> Any:
+def list_hint(found: TypeHints) -> Any:
     """The hint on the input where it is `list[...]` of a type that signatures know; None otherwise."""
-    hint = input_hint(function)
-    if not is_list(hint):
+    if not is_list(found.input):
         return None
     try:
-        schema_from_hint(hint)
+        schema_from_hint(found.input)
     except InvalidValue:
         return None
-    return hint
-
-
-def output_hint(function: Callable[..., Any]) -> Any:
-    """The hint on what a predict function returns; None where it has none."""
-    try:
-        return typing.get_type_hints(function).get("return")
-    except (NameError, TypeError, AttributeError):
-        return None
+    return found.input
 
 
 def is_list(hint: Any) -> bool:
@@ -53,15 +45,14 @@ def is_list(hint: Any) -> bool:
     return get_origin(hint) is list and bool(get_args(hint))
 
 
-def signature_of(function: Callable[..., Any]) -> ModelSignature | None:
+def signature_of(found: TypeHints) -> ModelSignature | None:
     """The signature that the hints mean; None where the input's hint means none, as a DataFrame's.
 
     Raises `InvalidValue` for `list[...]` of something that no signature can describe.
     """
-    hint, outputs = input_hint(function), output_hint(function)
-    if not is_list(hint):
+    if not is_list(found.input):
         return None
-    return ModelSignature(inputs=schema_from_hint(hint), outputs=schema_from_hint(outputs))
+    return ModelSignature(inputs=schema_from_hint(found.input), outputs=schema_from_hint(found.output))
 
 
 def convert_input(hint: Any, data: Any) -> Any:
@@ -115,3 +106,15 @@ def _validated(hint: Any, item: Any, place: int) -> Any:
         wrong = error.errors(include_input=False, include_url=False)
         fields = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong[:5])
         raise SchemaMismatch(f"item {place} is no {hint.__name__}: {fields}") from error
+
+
+def _hint(function: Callable[..., Any], name: str) -> Any:
+    """One annotation, resolved by itself: that another one cannot be resolved is no reason to lose it."""
+    made = function if hasattr(function, "__globals__") else getattr(function, "__call__", function)  # noqa: B004
+    made = inspect.unwrap(made)
+    try:
+        annotation = made.__annotations__[name]
+        holder = SimpleNamespace(__annotations__={name: annotation})
+        return typing.get_type_hints(holder, globalns=getattr(made, "__globals__", {}))[name]
+    except (NameError, TypeError, AttributeError, KeyError, SyntaxError):
+        return None

@@ -149,7 +149,20 @@ def _warn_of_versions(home: Path, block: Config) -> None:
     if path.is_file():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         pinned = [line for line in lines if "==" in line and not line.startswith(("mlflow", "-"))]
-        differs += map(str, envs.mismatches(pinned))
+        differs += [str(mismatch) for mismatch in envs.mismatches(pinned) if _is_far(mismatch)]
     if differs:
         shown = "; ".join(differs[:10])
         warnings.warn(f"the model was saved in another environment: {shown}", stacklevel=3)
+
+
+def _is_far(mismatch: envs.Mismatch) -> bool:
+    """Whether a package is missing, or differs by more than its patch level."""
+    from packaging.version import InvalidVersion, Version
+
+    if mismatch.installed is None:
+        return True
+    try:
+        there, here = Version(mismatch.requirement.partition("==")[2].split(";")[0]), Version(mismatch.installed)
+    except InvalidVersion:
+        return True
+    return there.release[:2] != here.release[:2]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 from pack.errors import InvalidState, ModelFailed, PackError
 from pack.pyfunc import hints
 from pack.pyfunc.model import (
+    FunctionModel,
     PythonModelContext,
+    TypeHints,
     is_python_model,
     predict_function,
     streams,
@@ -16,6 +21,7 @@ from pack.pyfunc.model import (
     takes_params,
 )
 
+HINTS = "_predict_type_hints"
 Call = Callable[[Any, dict[str, Any]], Any]
 
 
@@ -28,8 +34,7 @@ class Loaded:
     def __init__(self, model: Any, context: PythonModelContext) -> None:
         self.model = model
         self.context = context
-        hinted = is_python_model(model)
-        self.hint = hints.list_hint(predict_function(model)) if hinted else None
+        self.hint = hints.list_hint(type_hints(model)) if is_python_model(model) else None
         self._predict = self._call("predict")
         self._stream = self._call("predict_stream") if streams(model) else None
 
@@ -51,6 +56,30 @@ class Loaded:
         if takes_params(method):
             return lambda rows, params: method(*context, rows, params=params or None)
         return lambda rows, params: method(*context, rows)
+
+
+def type_hints(model: Any) -> TypeHints:
+    """The hints that a python model was pickled with, else those on its predict function."""
+    kept = vars(model).get(HINTS) if hasattr(model, "__dict__") else None
+    return kept if isinstance(kept, TypeHints) else hints.hints_of(predict_function(model))
+
+
+@contextmanager
+def carrying_hints(model: Any) -> Iterator[FunctionType | None]:
+    """While it is pickled, a python model carries its hints where MLflow looks for them too.
+
+    Answers the hinted function, where it is a plain one; None for a model without such hints.
+    """
+    found = hints.hints_of(predict_function(model))
+    if hints.list_hint(found) is None or not hasattr(model, "__dict__") or HINTS in vars(model):
+        yield None
+        return
+    vars(model)[HINTS] = found
+    try:
+        function = model.func if isinstance(model, FunctionModel) else getattr_static(type(model), "predict")
+        yield function if isinstance(function, FunctionType) else None
+    finally:
+        del vars(model)[HINTS]
 
 
 def loaded(model: Any, context: PythonModelContext) -> Loaded:

@@ -61,6 +61,18 @@ class FunctionModel(PythonModel):
         return self.func(model_input, params=params) if takes_params(self.func) else self.func(model_input)
 
 
+class TypeHints:
+    """The hints on what a predict function takes and returns; None where there is none, or it means nothing here.
+
+    They travel in the pickle of a python model, under MLflow's name for them: a function that is pickled by value
+    leaves behind the names that its hints are written in.
+    """
+
+    def __init__(self, input_: Any = None, output: Any = None) -> None:
+        self.input = input_
+        self.output = output
+
+
 def as_python_model(model: Any) -> Any:
     """A python model from itself, a function, or any object with a `predict`; raises `InvalidValue` for others."""
     if is_python_model(model):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import sys
 import types
 from collections.abc import Iterator
 from importlib import import_module
@@ -27,12 +28,13 @@ RENAMED: dict[tuple[str, str], str] = {
     ("mlflow.pyfunc.model", "PythonModel"): "pack.pyfunc.model:PythonModel",
     ("mlflow.pyfunc.model", "_FunctionPythonModel"): "pack.pyfunc.model:FunctionModel",
     ("mlflow.pyfunc.model", "PythonModelContext"): "pack.pyfunc.model:PythonModelContext",
-    ("mlflow.models.signature", "_TypeHints"): "pack.pyfunc.foreign:TypeHints",
+    ("mlflow.models.signature", "_TypeHints"): "pack.pyfunc.model:TypeHints",
     ("mlflow.pyfunc.utils.data_validation", "FuncInfo"): "pack.pyfunc.foreign:FuncInfo",
     ("mlflow.pyfunc.utils.data_validation", "_validate_model_input"): "pack.pyfunc.foreign:validate_model_input",
+    ("mlflow.pyfunc.utils.data_validation", "pyfunc"): "pack.pyfunc.foreign:check_hints",
     ("mlflow.exceptions", "MlflowException"): "pack.errors:PackError",
 }
-_WRITTEN = ("PythonModel", "_FunctionPythonModel", "PythonModelContext")
+_WRITTEN = ("PythonModel", "_FunctionPythonModel", "PythonModelContext", "_TypeHints", "pyfunc")
 _MAX_STRINGS = 100_000
 
 
@@ -59,8 +61,13 @@ def load_joblib(path: Path) -> Any:
     return joblib.load(io.BytesIO(read_bytes(path)))
 
 
-def dump_pickle(model: Any, path: Path, *, serializer: Serializer = "cloudpickle") -> None:
-    """Write a pickle; our base classes are named as MLflow names them. Raises `InvalidValue` for what cannot be."""
+def dump_pickle(
+    model: Any, path: Path, *, serializer: Serializer = "cloudpickle", hinted: types.FunctionType | None = None
+) -> None:
+    """Write a pickle; our base classes are named as MLflow names them. Raises `InvalidValue` for what cannot be.
+
+    `hinted` is a function of the model on which MLflow is to put its check of type hints when it loads the model.
+    """
     import cloudpickle
 
     with path.open("wb") as file:
@@ -68,7 +75,7 @@ def dump_pickle(model: Any, path: Path, *, serializer: Serializer = "cloudpickle
             if serializer == "pickle":
                 pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
             else:
-                _pickler(cloudpickle)(file).dump(model)
+                _pickler(cloudpickle, hinted)(file).dump(model)
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidValue(
                 f"{type(model).__name__} cannot be pickled: {error}",
@@ -160,11 +167,18 @@ class _Unpickler(pickle.Unpickler):
     def _stand_in(self, name: str) -> Any:
         """What finds modules for a pickle, made to look into the bundle first."""
         makers = {
-            "resolve_name": _resolve,
+            "resolve_name": self._resolve,
             "subimport": self._bundle.import_module,
             "_make_function": self._make_function,
         }
         return makers.get(name)
+
+    def _resolve(self, text: str) -> Any:
+        """What `pkgutil.resolve_name` would answer."""
+        import pkgutil
+
+        module, colon, name = text.partition(":")
+        return self.find_class(module, name) if colon else pkgutil.resolve_name(text)
 
     def _make_function(
         self, code: types.CodeType, scope: dict[str, Any], name: str | None, defaults: Any, closure: Any
@@ -174,34 +188,56 @@ class _Unpickler(pickle.Unpickler):
         return types.FunctionType(code, scope, name, defaults, closure)
 
 
-def _resolve(text: str) -> Any:
-    """What `pkgutil.resolve_name` would answer, with MLflow's names found as ours."""
-    module, _, name = text.partition(":")
-    if (module, name) in RENAMED:
-        return _named(RENAMED[module, name])
-    import pkgutil
-
-    return pkgutil.resolve_name(text)
-
-
 def _named(target: str) -> Any:
     module, _, name = target.partition(":")
     return getattr(import_module(module), name)
 
 
-def _pickler(cloudpickle: Any) -> Any:
+def _pickler(cloudpickle: Any, hinted: types.FunctionType | None) -> Any:
     """A cloudpickle that writes our base classes by the names that MLflow has for them."""
     import pkgutil
 
     ours = {_named(target): f"{module}:{name}" for (module, name), target in RENAMED.items() if name in _WRITTEN}
+    check = next(made for made, name in ours.items() if name.endswith(":pyfunc"))
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, type) and obj in ours:
+            if isinstance(obj, (type, types.FunctionType)) and obj in ours:
                 return pkgutil.resolve_name, (ours[obj],)
+            if hinted is not None and obj is hinted:
+                return check, (_ByName(hinted) if _is_importable(hinted) else _twin(hinted),)
             return super().reducer_override(obj)
 
     return Pickler
+
+
+class _ByName:
+    """A function that is pickled as its name."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self.name = f"{function.__module__}:{function.__qualname__}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import pkgutil
+
+        return pkgutil.resolve_name, (self.name,)
+
+
+def _is_importable(function: types.FunctionType) -> bool:
+    module = sys.modules.get(function.__module__ or "")
+    return function.__module__ != "__main__" and getattr(module, function.__qualname__, None) is function
+
+
+def _twin(function: types.FunctionType) -> types.FunctionType:
+    """The same function as another object."""
+    made = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__dict__.update(function.__dict__)
+    for name in ("__annotations__", "__doc__", "__module__", "__qualname__"):
+        setattr(made, name, getattr(function, name))
+    return made
 
 
 def _require_code(path: Path, reason: str) -> Admission:

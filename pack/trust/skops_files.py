@@ -17,6 +17,9 @@ from pack.errors import InvalidValue, MissingPackage, Untrusted
 from pack.mlmodel.bundles import Bundle
 from pack.trust.admission import WAYS_FORWARD, Admission
 
+# A node's loader, and the type that it makes.
+Kind = tuple[str, str]
+
 MAX_UNPACKED = 8 * 1024**3
 MAX_RATIO = 1000
 MAX_SCHEMA = 256 * 1024 * 1024
@@ -78,14 +81,15 @@ def load(data: bytes, shown: str, admission: Admission | None) -> Any:
     Raises `Untrusted` naming the types otherwise. Modules that the model brings along are found in its bundle.
     """
     schema = read_schema(data, shown)
-    if refused(schema):
+    kinds = _kinds(schema)
+    if refused(kinds):
         if admission is None or not admission.may_run_code:
             judge(schema, shown)
         else:
-            data, schema = _with_bundle(data, schema, admission.bundle())
+            data, kinds = _with_bundle(data, schema, admission.bundle())
     sio = _skops()
     try:
-        return sio.loads(data, trusted=sorted({_type_of(node) for node in nodes(schema)}))
+        return sio.loads(data, trusted=[name for _, name in kinds])
     except (KeyError, ValueError, TypeError, AttributeError, ImportError, EOFError, RecursionError) as error:
         raise InvalidValue(
             f"{shown!a} cannot be read as a skops file: {type(error).__name__}",
@@ -95,7 +99,7 @@ def load(data: bytes, shown: str, admission: Admission | None) -> Any:
 
 def judge(schema: Any, shown: str) -> None:
     """Raise `Untrusted`, naming them, where a schema holds loaders or types that are not on our lists."""
-    found = refused(schema)
+    found = refused(_kinds(schema))
     if found:
         listed = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
         raise Untrusted(
@@ -103,9 +107,9 @@ def judge(schema: Any, shown: str) -> None:
         )
 
 
-def refused(schema: Any) -> list[str]:
-    """The types and loaders of a schema that are not on our lists."""
-    return sorted({what for node in nodes(schema) if (what := _refusal(node))})
+def refused(kinds: set[Kind]) -> list[str]:
+    """Of the kinds of nodes in a schema, the types and loaders that are not on our lists."""
+    return sorted({what for loader, name in kinds if (what := _refusal(loader, name))})
 
 
 def read_schema(data: bytes, shown: str) -> Any:
@@ -142,14 +146,18 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
         if isinstance(item, dict):
             if "__loader__" in item:
                 yield item
-            waiting += item.values()
+            waiting += [value for value in item.values() if isinstance(value, (dict, list))]
         elif isinstance(item, list):
             waiting += item
 
 
-def _refusal(node: dict[str, Any]) -> str | None:
-    """What is wrong with one node: its loader or its type; None where nothing is."""
-    loader, name = str(node.get("__loader__")), _type_of(node)
+def _kinds(schema: Any) -> set[Kind]:
+    """What kinds of nodes there are: a file of many nodes has few."""
+    return {(str(node["__loader__"]), _type_of(node)) for node in nodes(schema)}
+
+
+def _refusal(loader: str, name: str) -> str | None:
+    """What is wrong with a node: its loader or its type; None where nothing is."""
     if loader not in _DATA_LOADERS | _TYPE_LOADERS:
         return f"{name} (by {loader})"
     if loader == "FunctionNode":
@@ -158,15 +166,15 @@ def _refusal(node: dict[str, Any]) -> str | None:
     return None if known or _is_estimator(name) else name
 
 
-def _with_bundle(data: bytes, schema: Any, bundle: Bundle) -> tuple[bytes, Any]:
-    """The file with the private names of the modules that the bundle has, which skops then imports."""
+def _with_bundle(data: bytes, schema: Any, bundle: Bundle) -> tuple[bytes, set[Kind]]:
+    """The file, and its kinds, with the private names of the modules that the bundle has, which skops then imports."""
     found = False
     for node in nodes(schema):
         name = str(node.get("__module__"))
         if bundle.has(name):
             node["__module__"] = bundle.import_module(name).__name__
             found = True
-    return (_repacked(data, schema), schema) if found else (data, schema)
+    return _repacked(data, schema) if found else data, _kinds(schema)
 
 
 def _repacked(data: bytes, schema: Any) -> bytes:

@@ -70,6 +70,13 @@ class FlavorContract:
             flavors.save_model(self.model(), home, flavor=self.flavor, **self.options)
         assert digests.manifest(home) == before
 
+    def test_a_directory_that_was_moved_loads(self, home: Path) -> None:
+        moved = home.rename(home.parent / "else where")
+        assert same(pack.pyfunc.load_model(moved).predict(self.rows()), self.expected())
+
+    def test_the_native_model_comes_back(self, home: Path) -> None:
+        assert flavors.detect(pack.load_model(home)) == self.flavor
+
     def test_a_changed_payload_does_not_load(self, home: Path) -> None:
         name = max(digests.manifest(home), key=lambda name: (home / name).stat().st_size)
         (home / name).write_bytes((home / name).read_bytes() + b"x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -82,7 +81,10 @@ def test_a_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.skipif(os.name != "posix", reason="limits are POSIX")
 def test_a_file_size_limit_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -97,7 +99,7 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -
 
 
 READ_ONLY = """
-import os, tempfile
+import os
 from pathlib import Path
 from pack.errors import StorageFailed
 from pack.flavors.landing import landing
@@ -142,7 +144,8 @@ for number in range({kills}):
         for again in range(1000):
             pack.save_model(model, {folder!r} + f"/m-{{number}}-{{again}}", input_example=rows)
         os._exit(0)
-    time.sleep(random.random() * 0.04)
+    # The first has time to finish some saves, even on a busy machine; the others are cut anywhere.
+    time.sleep(random.random() * 0.04 if number else 2)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """

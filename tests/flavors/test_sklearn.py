@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pack
-from pack.errors import InvalidValue
+from pack.errors import InvalidValue, NotFound
 from pack.mlmodel import Model
 from tests import models
 from tests.contracts.flavor import FlavorContract
@@ -62,6 +62,19 @@ def test_a_method_that_the_estimator_lacks_is_named(tmp_path: Path) -> None:
             models.classifier(), tmp_path / "m", pyfunc_predict_fn="transform", input_example=features
         )
     assert not (tmp_path / "m").exists()
+
+
+def test_an_estimator_that_cannot_predict_is_kept_without_a_python_function(tmp_path: Path) -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    features, _ = models.iris()
+    written = pack.save_model(StandardScaler().fit(features), tmp_path / "m", input_example=features[:2])
+    assert list(written.flavors) == ["sklearn"]
+    assert written.get_input_schema() is not None
+    assert written.get_output_schema() is None
+    assert np.allclose(pack.load_model(tmp_path / "m").transform(features).mean(axis=0), 0)
+    with pytest.raises(NotFound, match="python_function"):
+        pack.pyfunc.load_model(tmp_path / "m")
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

@@ -101,32 +101,67 @@ def test_we_load_every_form_of_mlflows_python_models(theirs: Callable[..., Any])
     assert not {"mlflow", "helping"} & set(sys.modules)
 
 
-def test_mlflow_loads_our_hinted_model_and_our_stream(tmp_path: Path, mlflow: MLflow) -> None:
+OUR_MODELS = """
+from __future__ import annotations
+import pack
+
+class Summer(pack.pyfunc.PythonModel):
+    def predict(self, model_input: list[dict[str, int]]) -> list[int]:
+        return [sum(item.values()) for item in model_input]
+
+def kind(model_input: list[int]) -> list[str]:
+    return [type(model_input).__name__]
+
+class Counter(pack.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+    def predict_stream(self, context, model_input, params=None):
+        yield from range(model_input)
+"""
+
+
+def test_mlflow_checks_our_hinted_models_and_reads_our_stream(
+    tmp_path: Path, mlflow: MLflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scope: dict[str, Any] = {"__name__": "__main__"}
-    exec(
-        "import pack\n"
-        "class Summer(pack.pyfunc.PythonModel):\n"
-        "    def predict(self, model_input: list[dict[str, int]]) -> list[int]:\n"
-        "        return [sum(item.values()) for item in model_input]\n"
-        "class Counter(pack.pyfunc.PythonModel):\n"
-        "    def predict(self, context, model_input, params=None):\n"
-        "        return model_input\n"
-        "    def predict_stream(self, context, model_input, params=None):\n"
-        "        yield from range(model_input)\n",
-        scope,
+    exec(OUR_MODELS, scope)
+    (tmp_path / "kinds.py").write_text(
+        "def kind(model_input: list[int]) -> list[str]:\n    return [type(model_input).__name__]\n", encoding="utf-8"
     )
-    pack.pyfunc.save_model(tmp_path / "summer", python_model=scope["Summer"](), input_example=[{"a": 1}])
-    pack.pyfunc.save_model(tmp_path / "counter", python_model=scope["Counter"]())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import kinds  # type: ignore[import-not-found]
+
+    saved = {
+        "summer": scope["Summer"](),
+        "by_value": scope["kind"],
+        "by_name": kinds.kind,
+        "counter": scope["Counter"](),
+    }
+    for name, model in saved.items():
+        pack.pyfunc.save_model(tmp_path / name, python_model=model, code_paths=[tmp_path / "kinds.py"])
     theirs = mlflow(
         f"""
-import mlflow
-summer = mlflow.pyfunc.load_model({str(tmp_path / "summer")!r})
-counter = mlflow.pyfunc.load_model({str(tmp_path / "counter")!r})
-answer = [summer.predict([{{"a": 1, "b": 2}}]), list(counter.predict_stream(3))]
+import mlflow, pandas, pathlib
+folder = pathlib.Path({str(tmp_path)!r})
+load = lambda name: mlflow.pyfunc.load_model(str(folder / name))
+try:
+    load("summer").predict([{{"a": "x"}}])
+    refused = False
+except mlflow.MlflowException:
+    refused = True
+frame = pandas.DataFrame({{"x": [1, 2]}})
+answer = [load("summer").predict([{{"a": 1, "b": 2}}]), refused, load("by_value").predict(frame),
+    load("by_name").predict(frame), list(load("counter").predict_stream(3)), "pack" in sys.modules]
 """
     )
-    ours = [pack.pyfunc.load_model(tmp_path / name) for name in ("summer", "counter")]
-    assert theirs == [[3], [0, 1, 2]] == [ours[0].predict([{"a": 1, "b": 2}]), list(ours[1].predict_stream(3))]
+    assert theirs == [[3], True, ["list"], ["list"], [0, 1, 2], False]
+    sys.path.remove(str(tmp_path))
+    sys.modules.pop("kinds")
+    ours = {name: pack.pyfunc.load_model(tmp_path / name) for name in saved}
+    frame = pd.DataFrame({"x": [1, 2]})
+    assert ours["summer"].predict([{"a": 1, "b": 2}]) == [3]
+    assert ours["by_value"].predict(frame) == ours["by_name"].predict(frame) == ["list"]
+    assert list(ours["counter"].predict_stream(3)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("serialization_format", ["skops", "cloudpickle"])
@@ -150,7 +185,7 @@ def test_mlflow_finds_the_code_that_travels_with_our_estimator(
         code_paths=[tmp_path / "lib" / "halving_code.py"],
         input_example=features[:2],
     )
-    monkeypatch.undo()
+    sys.path.remove(str(tmp_path / "lib"))
     sys.modules.pop("halving_code")
     theirs = mlflow(
         f"""

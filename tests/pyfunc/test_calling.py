@@ -71,6 +71,18 @@ def test_a_model_gets_context_and_params_only_where_it_takes_them(
     assert loaded.predict([1, 3, 2]) == 3 if expected is None else loaded.predict(1) == expected
 
 
+def test_what_a_loader_module_makes_is_given_the_rows_alone(tmp_path: Path) -> None:
+    (tmp_path / "own_loader.py").write_text(
+        "class Model:\n    def predict(self, rows, more=None): return [rows, more]\n"
+        "def _load_pyfunc(path, model_config): return Model()\n",
+        encoding="utf-8",
+    )
+    pack.pyfunc.save_model(tmp_path / "m", loader_module="own_loader", code_paths=[tmp_path / "own_loader.py"])
+    assert pack.pyfunc.load_model(tmp_path / "m").predict(1) == [1, None]
+    with pytest.raises(InvalidValue, match="together"):
+        pack.pyfunc.save_model(tmp_path / "n", loader_module="own_loader", python_model=InputOnly())
+
+
 def test_declared_params_arrive_with_their_defaults(tmp_path: Path) -> None:
     pack.save_model(
         Everything(), tmp_path / "m", input_example=(np.ones((1, 2)), {"k": 2}), signature=signature({"k": 2})

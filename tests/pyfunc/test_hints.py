@@ -38,15 +38,15 @@ def hinted(hint: Any, returns: Any = None) -> Any:
     ],
 )
 def test_a_hint_means_a_column_without_a_name(hint: Any, shown: str) -> None:
-    signature = hints.signature_of(hinted(hint, hint))
+    signature = hints.signature_of(hints.hints_of(hinted(hint, hint)))
     assert signature is not None
     assert repr(signature.inputs) == shown == repr(signature.outputs)
 
 
 @pytest.mark.parametrize("hint", [pd.DataFrame, pd.Series, str, dict[str, int], np.ndarray, "not_a_name", None])
 def test_other_hints_mean_no_signature(hint: Any) -> None:
-    assert hints.signature_of(hinted(hint)) is None
-    assert hints.list_hint(hinted(hint)) is None
+    assert hints.signature_of(hints.hints_of(hinted(hint))) is None
+    assert hints.list_hint(hints.hints_of(hinted(hint))) is None
 
 
 def test_a_list_of_what_no_signature_describes_is_an_error_unless_a_signature_is_given(tmp_path: Path) -> None:
@@ -104,6 +104,21 @@ def test_data_becomes_a_list_of_what_the_hint_says(hint: Any, data: Any, made: l
 def test_data_that_does_not_fit_names_the_item(hint: Any, data: Any, says: str) -> None:
     with pytest.raises(SchemaMismatch, match=says):
         hints.convert_input(hint, data)
+
+
+def test_hints_survive_a_pickle_that_leaves_their_names_behind(tmp_path: Path) -> None:
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec(
+        "from __future__ import annotations\nimport datetime as dt\nfrom typing import Any\n"
+        "def when(model_input: list[dt.datetime]) -> Any:\n    return [one.year for one in model_input]\n"
+        "def first(model_input: list[str]) -> NotThere:\n    return type(model_input).__name__\n",
+        scope,
+    )
+    for name in ("when", "first"):
+        assert pack.save_model(scope[name], tmp_path / name).is_signature_from_type_hint
+        assert not hasattr(scope[name], "_predict_type_hints")
+    assert pack.pyfunc.load_model(tmp_path / "when").predict(["2020-01-02T03:04:05"]) == [2020]
+    assert pack.pyfunc.load_model(tmp_path / "first").predict(["a"]) == "list"
 
 
 def test_pydantic_models_are_objects_and_are_made_from_dicts(tmp_path: Path) -> None:

@@ -223,6 +223,14 @@ def test_a_model_far_from_where_it_was_saved_warns_once_and_names_both(tmp_path:
     pack.pyfunc.load_model(tmp_path / "m", suppress_warnings=True)
 
 
+def test_a_difference_in_the_last_digit_is_no_reason_to_warn(tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    major, minor, *_ = version("scikit-learn").split(".")
+    pack.save_model(models.classifier(), tmp_path / "m", pip_requirements=[f"scikit-learn=={major}.{minor}.99"])
+    assert pack.pyfunc.load_model(tmp_path / "m").flavor == "sklearn"
+
+
 def test_dst_path_gets_a_copy_that_loads(tmp_path: Path) -> None:
     pack.save_model(models.classifier(), tmp_path / "m")
     loaded = pack.pyfunc.load_model(tmp_path / "m", dst_path=tmp_path / "copy")
