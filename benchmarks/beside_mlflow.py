@@ -147,7 +147,7 @@ def _plot(path: Path, rows: list[Row]) -> None:
     axes.set_xscale("log")
     axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.set_xlabel("ratio to MLflow 3.17.2 (the last row: to the native call); smaller is better")
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
     figure.savefig(path, dpi=110)
 
 

@@ -75,8 +75,12 @@ def _rename(home: Path, path: Path) -> None:
 def _flush(home: Path) -> None:
     """Put every file on the disk before the name appears: side by side, so that the disk can do them in one go."""
     places = [Path(folder, name) for folder, _, names in os.walk(home) for name in (*names, "") if name or _POSIX]
-    with ThreadPoolExecutor(max_workers=min(len(places), 16)) as pool:
-        list(pool.map(_flush_one, places))
+    try:
+        with ThreadPoolExecutor(max_workers=min(len(places), 16)) as pool:
+            list(pool.map(_flush_one, places))
+    except RuntimeError:  # no thread can be started, as when the interpreter is about to end
+        for place in places:
+            _flush_one(place)
 
 
 def _flush_one(place: Path) -> None:

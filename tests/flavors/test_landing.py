@@ -80,6 +80,17 @@ def test_a_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["theirs"]
 
 
+def test_a_save_at_the_end_of_the_program_works(tmp_path: Path) -> None:
+    script = (
+        "import atexit\nfrom pathlib import Path\nfrom pack.flavors.landing import landing\n"
+        "@atexit.register\ndef save():\n"
+        f"    with landing(Path({str(tmp_path / 'm')!r})) as home:\n        (home / 'a').touch()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "m" / "a").exists()
+
+
 @pytest.mark.faults
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX")
 def test_a_file_size_limit_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ print("saved", flush=True)
 @pytest.mark.faults
 def test_a_killed_save_leaves_nothing_that_looks_like_a_model(tmp_path: Path) -> None:
     outcomes = set()
-    for number in range(200 if FULL else 12):
+    for number in range(200 if FULL else 5):
         target = tmp_path / f"m{number}"
         command = [sys.executable, "-c", SAVING.format(root=str(ROOT), target=str(target))]
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
