@@ -134,14 +134,19 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         name = f"{prefix}{entry.name}"
         mode = entry.stat(follow_symlinks=False).st_mode
         if stat.S_ISDIR(mode):
-            if not (entry.name == "__pycache__" and prefix.startswith("code/")):
+            if not _is_bytecode(entry.name, prefix):
                 yield from _files(Path(entry.path), f"{name}/")
         elif not stat.S_ISREG(mode):
             raise InvalidValue(
                 f"{name!a} is not a plain file", hint="a model directory holds neither links nor devices"
             )
-        elif name not in _LEFT_OUT and name != MLMODEL and not (prefix == "code/" and entry.name == "__pycache__"):
+        elif name not in _LEFT_OUT and name != MLMODEL:
             yield name, Path(entry.path)
+
+
+def _is_bytecode(folder: str, prefix: str) -> bool:
+    """Whether a folder is where Python, run by others on this directory, leaves bytecode, which we never read."""
+    return folder == "__pycache__" and (not prefix or prefix.startswith("code/"))
 
 
 def _sha256(path: Path) -> str:

@@ -139,7 +139,10 @@ def test_what_others_write_beside_a_model_does_not_break_its_seal(saved: Path) -
     (saved / "registered_model_meta").write_text("model_name: x\n", encoding="utf-8")
     (saved / "code" / "__pycache__").mkdir()
     (saved / "code" / "__pycache__" / "helper.cpython-311.pyc").write_bytes(b"junk")
+    (saved / "__pycache__").mkdir()
+    (saved / "__pycache__" / "model.cpython-311.pyc").write_bytes(b"junk")
     assert digests.check(saved).intact
+    assert not [name for name in digests.check(saved).files if "__pycache__" in name or name == "registered_model_meta"]
 
 
 def test_the_digest_of_a_copy_is_the_same(saved: Path, tmp_path: Path) -> None:
