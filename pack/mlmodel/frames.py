@@ -8,6 +8,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from pack.plugins import missing
+
+
+def need_pandas() -> Any:
+    """The pandas module; raises `MissingPackage` with the install command where it is not installed."""
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise missing("pandas", "pandas") from error
+    return pd
+
 
 def is_frame(data: Any) -> bool:
     """Whether this is a pandas DataFrame; asks without importing pandas."""
@@ -42,8 +53,7 @@ def as_frame(data: Any) -> Any:
     columns = foreign_columns(data)
     if columns is None:
         return data
-    import pandas as pd
-
+    pd = need_pandas()
     names, parts = columns
     frame = pd.DataFrame(dict(enumerate(_series(part) for part in parts)))
     frame.columns = pd.Index(names, dtype=object if not names else None)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from pack.errors import SchemaMismatch
+from pack.mlmodel.frames import need_pandas
 from pack.mlmodel.schema import ColSpec
 from pack.mlmodel.types import DataType
 
@@ -26,8 +27,7 @@ def frame_of(data: Any, *, nested: bool, single: ColSpec | None) -> Any:
 
     Raises `SchemaMismatch` for data that makes no table.
     """
-    import pandas as pd
-
+    pd = need_pandas()
     if isinstance(data, (pd.Index, pd.api.extensions.ExtensionArray)):
         data = pd.Series(data)
     if isinstance(data, pd.Series):
@@ -45,8 +45,7 @@ def frame_of(data: Any, *, nested: bool, single: ColSpec | None) -> Any:
 
 def frame_of_columns(names: Sequence[Any], columns: Sequence[Any]) -> Any:
     """A frame of columns, each an array, a Series or a list of values; raises `SchemaMismatch` for uneven lengths."""
-    import pandas as pd
-
+    pd = need_pandas()
     built = [column_of(values) if isinstance(values, list) else values for values in columns]
     lengths = sorted({len(column) for column in built})
     if len(lengths) > 1:
@@ -59,8 +58,8 @@ def frame_of_columns(names: Sequence[Any], columns: Sequence[Any]) -> Any:
 def column_of(values: list[Any]) -> Any:
     """Plain values as a column, with the dtype that pandas gives them, or as objects where that would change one."""
     import numpy as np
-    import pandas as pd
 
+    pd = need_pandas()
     kinds = set(map(type, values))
     if len(kinds) == 1 and kinds <= _ARRAYS.keys():
         try:

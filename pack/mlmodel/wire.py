@@ -12,6 +12,7 @@ from typing import Any
 
 from pack.errors import BadRequest, SchemaMismatch, TooLarge
 from pack.mlmodel.columns import refused
+from pack.mlmodel.frames import need_pandas
 from pack.mlmodel.nested import all_fit, decode, kind_of, listed, scalar_fits, single
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.tables import column_of, frame_of_columns, text_of
@@ -49,12 +50,11 @@ def label(name: Any) -> str | int:
 
 def frame_of(specs: Mapping[str | int, ColSpec], labels: Sequence[str | int], rows: list[Any]) -> Any:
     """A frame of the declared columns from rows of JSON values, each of the length of `labels`."""
+    pd = need_pandas()
     _check_rows(rows, len(labels))
     kinds = [specs[name] for name in labels]
     block = _block(kinds, rows)
     if block is not None:
-        import pandas as pd
-
         return pd.DataFrame(block, columns=list(labels))
     cells = zip(*rows, strict=True) if rows else ([] for _ in labels)
     columns = [_column(spec, list(values)) for spec, values in zip(kinds, cells, strict=True)]

@@ -7,13 +7,14 @@ import sys
 import threading
 import timeit
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pack.errors import SchemaMismatch
+from pack.errors import MissingPackage, SchemaMismatch
 from pack.mlmodel import Array, ColSpec, ModelSignature, Plan, Schema, TensorSpec, compile_plan, frames, infer_signature
 from tests import models
 
@@ -251,6 +252,22 @@ def test_a_frame_that_matches_costs_a_few_microseconds_whatever_its_length() -> 
 
     assert cost(small) < 50e-6
     assert cost(large) < 50e-6
+
+
+def test_columns_without_pandas_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import polars as pl
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    calls: list[Callable[[], Any]] = [
+        lambda: plan_of(*AB).data({"a": 1.5}),
+        lambda: plan_of(*AB).data(pl.DataFrame({"a": [1.5]})),
+        lambda: plan_of(*AB).wire_split(["a"], [[1.5]]),
+        lambda: compile_plan(None).wire_csv("a\n1\n"),
+    ]
+    for call in calls:
+        with pytest.raises(MissingPackage) as error:
+            call()
+        assert error.value.hint == "install it: pip install pandas"
 
 
 def test_plans_for_tensors_need_no_pandas() -> None:
