@@ -27,15 +27,13 @@ class PyFuncModel:
         self._native = native
         self.plan = _plan(metadata, native)
         self._predict = flavor.predict
-        self._defaults = self.plan.params(None)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """The model's predictions; raises `SchemaMismatch` naming the column where data does not fit the signature.
 
         >>> pack.pyfunc.load_model("models:/churn@champion").predict(frame)  # doctest: +SKIP
         """
-        given = self.plan.params(params) if params else self._defaults
-        return self._predict(self._native, self.plan.data(data), given)
+        return self._predict(self._native, self.plan.data(data), self.plan.params(params))
 
     def score(self, rows: Any, params: dict[str, Any]) -> Any:
         """The predictions for rows and params that `plan` has passed already."""
@@ -43,8 +41,8 @@ class PyFuncModel:
 
     def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """The model's predictions one after another; raises `InvalidState` for a model that does not stream."""
-        given = self.plan.params(params) if params else self._defaults
-        found: Iterator[Any] = self._flavor.predict_stream(self._native, self.plan.data(data), given)
+        rows, given = self.plan.data(data), self.plan.params(params)
+        found: Iterator[Any] = self._flavor.predict_stream(self._native, rows, given)
         return found
 
     def unwrap_python_model(self) -> Any:

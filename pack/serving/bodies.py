@@ -90,9 +90,7 @@ def decode_parquet(body: bytes, plan: Plan) -> Decoded:
         table = parquet.read_table(io.BytesIO(body))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadRequest("the body is not a Parquet file") from error
-    from pack.mlmodel.frames import as_frame
-
-    return plan.data(as_frame(table)), None, False
+    return plan.wire_table(table), None, False
 
 
 def _split(value: Any, plan: Plan) -> Any:

@@ -70,6 +70,9 @@ def test_a_frame_model_takes_split_records_inputs_csv_and_parquet(mixed: TestCli
     frame.to_parquet(out)
     parquet = {"Content-Type": "application/vnd.apache.parquet"}
     assert mixed.post("/invocations", content=out.getvalue(), headers=parquet).json() == expected
+    frame.assign(extra=1).to_parquet(extra := io.BytesIO())
+    answer = mixed.post("/invocations", content=extra.getvalue(), headers=parquet)
+    assert (answer.status_code, "extra" in answer.json()["message"]) == (400, True)
 
 
 def test_the_serving_example_that_was_saved_is_a_body_that_works(mixed: TestClient, tmp_path: Path) -> None:
