@@ -33,7 +33,7 @@ def list_runs(experiment: str | None, max_results: int, as_json: bool) -> None:
     from pack.fluent import state
 
     store = state.tracking()
-    found = store.search_runs(_experiments(store, experiment), max_results=max_results).items
+    found = store.search_runs(_experiments(store, experiment), max_results=max_results)
     if as_json:
         show_json([run.to_dictionary() for run in found])
         return

@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pack.db.migrations import LATEST, MIGRATIONS
 from pack.db.place import Place
 from pack.errors import InvalidState, PackError, StorageFailed, Unavailable
 
 BUSY_MILLISECONDS = 60_000
+# `:name` binds by name, or `?` binds in order where a statement runs very often
+Binds: TypeAlias = Mapping[str, Any] | Sequence[Any]
 _VERSION = "SELECT max(version) FROM pack_schema"
 
 
@@ -27,20 +29,20 @@ class Connection:
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
 
-    def execute(self, statement: str, binds: Mapping[str, Any] | None = None) -> sqlite3.Cursor:
+    def execute(self, statement: str, binds: Binds | None = None) -> sqlite3.Cursor:
         """Run one statement; iterate the answer for its rows."""
         return self._raw.execute(statement, binds or {})
 
-    def many(self, statement: str, binds: Iterable[Mapping[str, Any]]) -> None:
-        """Run one statement for each set of binds."""
-        self._raw.executemany(statement, binds)
+    def many(self, statement: str, binds: Iterable[Binds]) -> int:
+        """Run one statement for each set of binds; answers how many rows were changed."""
+        return self._raw.executemany(statement, binds).rowcount
 
-    def one(self, statement: str, binds: Mapping[str, Any] | None = None) -> sqlite3.Row | None:
+    def one(self, statement: str, binds: Binds | None = None) -> sqlite3.Row | None:
         """The first row, or None."""
         row: sqlite3.Row | None = self.execute(statement, binds).fetchone()
         return row
 
-    def all(self, statement: str, binds: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+    def all(self, statement: str, binds: Binds | None = None) -> list[sqlite3.Row]:
         """Every row."""
         return self.execute(statement, binds).fetchall()
 
@@ -104,11 +106,18 @@ class Database:
             if fresh or raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 _use_wal(raw)
             raw.execute("PRAGMA synchronous=FULL")
+            raw.execute("PRAGMA case_sensitive_like=ON")
+            raw.create_function("fold", 1, _fold, deterministic=True)
             _migrate(raw, path)
         except BaseException:
             raw.close()
             raise
         return raw
+
+
+def _fold(text: Any) -> Any:
+    """Text without its case, for ILIKE: SQLite's own folds ASCII only."""
+    return text.casefold() if isinstance(text, str) else text
 
 
 def _use_wal(raw: sqlite3.Connection) -> None:

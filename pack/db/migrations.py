@@ -81,6 +81,48 @@ _REGISTRY = (
         to_version INTEGER, user_id TEXT NOT NULL, timestamp INTEGER NOT NULL, reason TEXT)""",
     "CREATE INDEX alias_log_by_model ON alias_log (model, alias, id)",
 )
+# Search by time, lineage, metrics of models, and a trash that empties.
+_COMPLETE = (
+    "DROP INDEX runs_by_experiment",
+    "DROP INDEX params_by_value",
+    "CREATE INDEX runs_by_start ON runs (experiment, lifecycle_stage, start_time DESC, run_id)",
+    "CREATE INDEX runs_in_trash ON runs (deleted_time) WHERE lifecycle_stage = 'deleted'",
+    "ALTER TABLE experiments ADD COLUMN deleted_time INTEGER",
+    "ALTER TABLE logged_models ADD COLUMN deleted_time INTEGER",
+    "CREATE INDEX logged_models_by_experiment ON logged_models (experiment, lifecycle_stage, id)",
+    """CREATE TABLE datasets (
+        id INTEGER PRIMARY KEY, experiment INTEGER NOT NULL REFERENCES experiments(id) ON DELETE CASCADE,
+        name TEXT NOT NULL, digest TEXT NOT NULL, source_type TEXT NOT NULL, source TEXT NOT NULL, schema TEXT,
+        profile TEXT, UNIQUE (experiment, name, digest))""",
+    """CREATE TABLE run_datasets (
+        run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+        dataset INTEGER NOT NULL REFERENCES datasets(id) ON DELETE CASCADE, place INTEGER NOT NULL,
+        PRIMARY KEY (run, dataset)) WITHOUT ROWID""",
+    """CREATE TABLE run_dataset_tags (
+        run INTEGER NOT NULL, dataset INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (run, dataset, key),
+        FOREIGN KEY (run, dataset) REFERENCES run_datasets(run, dataset) ON DELETE CASCADE) WITHOUT ROWID""",
+    """CREATE TABLE run_models (
+        run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, model_id TEXT NOT NULL, role TEXT NOT NULL,
+        step INTEGER NOT NULL, PRIMARY KEY (run, role, model_id)) WITHOUT ROWID""",
+    """CREATE TABLE logged_model_metrics (
+        model INTEGER NOT NULL REFERENCES logged_models(id) ON DELETE CASCADE, key INTEGER NOT NULL,
+        step INTEGER NOT NULL, timestamp INTEGER NOT NULL, value REAL NOT NULL, is_nan INTEGER NOT NULL,
+        run_id TEXT NOT NULL, dataset_name TEXT NOT NULL, dataset_digest TEXT NOT NULL,
+        PRIMARY KEY (model, key, dataset_name, dataset_digest, step, timestamp, value, is_nan, run_id))
+        WITHOUT ROWID""",
+    "ALTER TABLE registered_models ADD COLUMN deleted_time INTEGER",
+    "ALTER TABLE registered_models ADD COLUMN deleted_name TEXT",
+    "ALTER TABLE model_versions ADD COLUMN deleted_time INTEGER",
+    "CREATE INDEX model_versions_by_run ON model_versions (run_id) WHERE run_id IS NOT NULL",
+    "CREATE INDEX model_versions_by_model_id ON model_versions (model_id) WHERE model_id IS NOT NULL",
+    # What `gc` has taken out of the record and not yet off the disk; it goes on from here after a crash.
+    "CREATE TABLE doomed (location TEXT PRIMARY KEY) WITHOUT ROWID",
+    # What `import` has brought over, so that a second import adds nothing.
+    """CREATE TABLE imported (
+        origin TEXT NOT NULL, kind TEXT NOT NULL, origin_id TEXT NOT NULL, own_id TEXT NOT NULL,
+        PRIMARY KEY (origin, kind, origin_id)) WITHOUT ROWID""",
+)
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: _RECORD + _REGISTRY}
+MIGRATIONS: dict[int, tuple[str, ...]] = {1: _RECORD + _REGISTRY, 2: _COMPLETE}
 LATEST = max(MIGRATIONS)

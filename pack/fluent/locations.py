@@ -21,7 +21,7 @@ class RunLocation:
         if run.info.lifecycle_stage != "active":
             raise InvalidState(f"the run {uri.run_id} is deleted", hint="restore it first")
         first, _, rest = uri.path.partition("/")
-        models = store.search_logged_models(source_run_id=uri.run_id, name=first) if first else []
+        models = store.models_of_run(uri.run_id, first) if first else []
         if models:
             return _below(Path(models[0].artifact_location), rest)
         return _below(Path(run.info.artifact_uri), uri.path)

@@ -276,8 +276,8 @@ class SqlRegistry:
     def _version_of(self, connection: Connection, row: Any) -> ModelVersion:
         place = {"model": row["model"], "version": row["version"]}
         where = "WHERE model = :model AND version = :version"
-        tags = connection.execute(f"SELECT key, value FROM model_version_tags {where}", place)  # noqa: S608 - fixed
-        aliases = connection.execute(f"SELECT alias FROM aliases {where} ORDER BY alias", place)  # noqa: S608 - fixed
+        tags = connection.execute(f"SELECT key, value FROM model_version_tags {where}", place)
+        aliases = connection.execute(f"SELECT alias FROM aliases {where} ORDER BY alias", place)
         return ModelVersion(
             name=row["name"],
             version=row["version"],
@@ -358,7 +358,7 @@ def _set_tag(connection: Connection, table: str, place: Mapping[str, int], key: 
     binds = ", ".join(f":{name}" for name in [*place, "key"])
     connection.execute(
         f"""INSERT INTO {table} ({names}, value) VALUES ({binds}, :value)
-            ON CONFLICT ({names}) DO UPDATE SET value = excluded.value""",  # noqa: S608 - fixed names
+            ON CONFLICT ({names}) DO UPDATE SET value = excluded.value""",
         {**place, "key": key, "value": str(value)},
     )
 

@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from enum import IntEnum
 from typing import Any
+
+
+class ViewType(IntEnum):
+    """Which of the things found a search answers: active ones, deleted ones, or both."""
+
+    ACTIVE_ONLY = 1
+    DELETED_ONLY = 2
+    ALL = 3
+
+
+class RunStatus(IntEnum):
+    """The status of a run, by MLflow's numbers; stores and entities use the names."""
+
+    RUNNING = 1
+    SCHEDULED = 2
+    FINISHED = 3
+    FAILED = 4
+    KILLED = 5
+
+    @staticmethod
+    def to_string(status: int) -> str:
+        """The name of a status."""
+        return RunStatus(status).name
+
+    @staticmethod
+    def from_string(name: str) -> RunStatus:
+        """The status of a name."""
+        return RunStatus[name]
+
+    @staticmethod
+    def is_terminated(status: int | str) -> bool:
+        """Whether a run of this status has ended."""
+        name = status if isinstance(status, str) else RunStatus(status).name
+        return name in {"FINISHED", "FAILED", "KILLED"}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One point of a metric."""
+    """One point of a metric; `model_id` and the dataset say what it was measured on."""
 
     key: str
     value: float
     timestamp: int
     step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,17 +101,80 @@ class RunData:
 
 
 @dataclass(frozen=True)
+class InputTag:
+    """A tag of an input: `mlflow.data.context` says what the data was for."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of data: its name, digest, where it came from, schema and size; the last four are JSON texts."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """Data that a run used."""
+
+    dataset: Dataset
+    tags: tuple[InputTag, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoggedModelInput:
+    """A model that a run used."""
+
+    model_id: str
+
+
+@dataclass(frozen=True)
+class LoggedModelOutput:
+    """A model that a run made, and at which step."""
+
+    model_id: str
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What a run used."""
+
+    dataset_inputs: list[DatasetInput] = field(default_factory=list)
+    model_inputs: list[LoggedModelInput] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """What a run made."""
+
+    model_outputs: list[LoggedModelOutput] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run: what it is, and what it recorded."""
+    """A run: what it is, what it recorded, what it used and made."""
 
     info: RunInfo
     data: RunData
-    inputs: Any = None
-    outputs: Any = None
+    inputs: RunInputs = field(default_factory=RunInputs)
+    outputs: RunOutputs = field(default_factory=RunOutputs)
 
     def to_dictionary(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"info": asdict(self.info), "data": asdict(self.data)}
+        return {
+            "info": asdict(self.info),
+            "data": asdict(self.data),
+            "inputs": asdict(self.inputs),
+            "outputs": asdict(self.outputs),
+        }
 
 
 @dataclass(frozen=True)
@@ -105,6 +207,8 @@ class LoggedModel:
     tags: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     step: int = 0
+    metrics: list[Metric] = field(default_factory=list)
+    lifecycle_stage: str = "active"
 
     @property
     def model_uri(self) -> str:
@@ -113,8 +217,11 @@ class LoggedModel:
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some results and the token that the next page starts from; None at the end."""
+class Trashed:
+    """Something deleted: a `run`, `logged model` or `experiment`, when, and its own folder (empty for none)."""
 
-    items: tuple[Any, ...]
-    token: str | None = None
+    kind: str
+    id: str
+    name: str
+    deleted_time: int
+    location: str

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pack import settings, uris
 from pack.errors import InvalidValue
-from pack.tracking.entities import Metric, Param, RunTag
+from pack.tracking.entities import DatasetInput, Metric, Param, RunTag
 
 KEY = 250
 PARAM = 6000
 TAG = 8000
 EXPERIMENT = 500
+EXPERIMENT_TAG = 20_000
+DATASETS = 1000
+DATASET = {"name": 500, "digest": 36, "source_type": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
 LOCATION = 2048
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 BATCH_TOTAL = 1000
@@ -26,7 +29,12 @@ _KEY = re.compile(r"[/\w.\- :]+")
 
 def check_key(key: Any, noun: str) -> str:
     """A metric's, param's or tag's name; raises `InvalidValue` for one that no store takes."""
-    if not isinstance(key, str) or not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key in {".", ".."}:
+    return _checked_key(key, noun) if isinstance(key, str) else _checked_key(repr(key)[:100] + "\0", noun)
+
+
+@lru_cache(maxsize=8192)
+def _checked_key(key: str, noun: str) -> str:
+    if not _KEY.fullmatch(key) or posixpath.normpath(key) != key or key in {".", ".."}:
         raise InvalidValue(
             f"{str(key)[:100]!a} cannot name a {noun}",
             hint="use letters, digits, _ - . : / and blanks, not starting with / and without ..",
@@ -47,19 +55,27 @@ def check_text(value: str, limit: int, noun: str) -> str:
     raise InvalidValue(f"the value of a {noun} has {len(value):,} characters, {limit:,} are allowed")
 
 
-def check_metric(metric: Metric) -> Metric:
-    """A point whose value is a number and whose step and time fit 64 bits."""
+def check_point(metric: Metric) -> float:
+    """The value of a point, as a float, where its name, step and time fit; raises `InvalidValue` where they do not."""
     check_key(metric.key, "metric")
-    try:
-        value = float(metric.value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue(f"metric {metric.key!r} needs a number, not {type(metric.value).__name__}") from error
-    for name, number in (("step", metric.step), ("timestamp", metric.timestamp)):
-        if not isinstance(number, int) or isinstance(number, bool) or not -INTEGER <= number < INTEGER:
-            raise InvalidValue(f"metric {metric.key!r}: the {name} must be a whole number of 64 bits")
-    if metric.timestamp < 0:
-        raise InvalidValue(f"metric {metric.key!r}: the timestamp must not be negative")
-    return Metric(metric.key, value, metric.timestamp, metric.step)
+    value, step, timestamp = metric.value, metric.step, metric.timestamp
+    if type(value) is not float:
+        try:
+            value = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidValue(f"metric {metric.key!r} needs a number, not {type(metric.value).__name__}") from error
+    if type(step) is not int or not -INTEGER <= step < INTEGER:
+        raise InvalidValue(f"metric {metric.key!r}: the step must be a whole number of 64 bits")
+    if type(timestamp) is not int or not 0 <= timestamp < INTEGER:
+        raise InvalidValue(f"metric {metric.key!r}: the timestamp must be milliseconds since 1970, not negative")
+    return value
+
+
+def check_time(milliseconds: Any) -> int:
+    """A time: milliseconds since 1970, in 64 bits."""
+    if type(milliseconds) is not int or not -INTEGER <= milliseconds < INTEGER:
+        raise InvalidValue("a time must be a whole number of milliseconds since 1970, in 64 bits")
+    return milliseconds
 
 
 def check_batch(**given: Sequence[Any]) -> None:
@@ -98,11 +114,6 @@ def check_status(status: str) -> str:
     return status
 
 
-def is_nan(value: float) -> bool:
-    """Whether a metric's value is not a number."""
-    return math.isnan(value)
-
-
 def check_param(param: Param) -> Param:
     """A param whose name and value the store takes."""
     check_key(param.key, "param")
@@ -124,13 +135,28 @@ def experiment_number(text: Any) -> int:
     )
 
 
-def page_start(text: str | None) -> int:
-    """Where a page of runs starts: below this number; raises `InvalidValue` for a token of someone else's."""
-    if text is None:
-        return 2**62
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise InvalidValue("this page token is not one of ours", hint="start again without a token")
-    return int(text)
+def check_tags(tags: Mapping[str, Any] | None, limit: int, noun: str) -> dict[str, str]:
+    """Tags whose names and values fit; a longer value is `InvalidValue`."""
+    found = {check_key(key, "tag"): str(value) for key, value in (tags or {}).items()}
+    for key, value in found.items():
+        if len(value) > limit:
+            raise InvalidValue(f"tag {key!r} of {noun} has {len(value):,} characters, {limit:,} are allowed")
+    return found
+
+
+def check_dataset(given: DatasetInput) -> DatasetInput:
+    """A dataset and its tags within MLflow's limits."""
+    dataset = given.dataset
+    for name, limit in DATASET.items():
+        value = getattr(dataset, name)
+        if value is not None and (not isinstance(value, str) or len(value) > limit):
+            raise InvalidValue(f"the {name} of a dataset must be text of at most {limit:,} characters")
+    if not dataset.name or not dataset.digest:
+        raise InvalidValue("a dataset needs a name and a digest")
+    for tag in given.tags:
+        if len(str(tag.key)) > 255 or len(str(tag.value)) > 500:
+            raise InvalidValue("the tag of an input has at most 255 characters in its name and 500 in its value")
+    return given
 
 
 def check_location(given: str | None) -> str:

@@ -153,18 +153,18 @@ class TrackingContract:
         store.delete_run(run_id)
         with pytest.raises(InvalidState, match="deleted"):
             store.log_batch(run_id, tags=[RunTag("t", "1")])
-        assert store.search_runs(["0"]).items == ()
+        assert store.search_runs(["0"]) == []
         store.restore_run(run_id)
         assert store.get_run(run_id).info.lifecycle_stage == "active"
         with pytest.raises(InvalidValue, match="no status"):
             store.update_run(run_id, status="DONE")
 
     def test_runs_are_listed_newest_first_in_pages_that_miss_none(self, store: TrackingStore) -> None:
-        made = [store.create_run("0", user_id="", start_time=0, run_name=str(n)).info.run_name for n in range(7)]
+        made = [store.create_run("0", user_id="", start_time=n, run_name=str(n)).info.run_name for n in range(7)]
         seen, token = [], None
         while True:
             page = store.search_runs(["0"], max_results=3, page_token=token)
-            seen += [run.info.run_name for run in page.items]
+            seen += [run.info.run_name for run in page]
             token = page.token
             if token is None:
                 break
@@ -180,14 +180,12 @@ class TrackingContract:
         )
         assert model.status == "PENDING"
         assert model.model_id.startswith("m-")
-        assert store.search_logged_models(source_run_id=run.info.run_id) == []
+        assert store.models_of_run(run.info.run_id) == []
         ready = store.finalize_logged_model(model.model_id, "READY")
         store.set_logged_model_tags(model.model_id, {"t": "3"})
         found = store.get_logged_model(model.model_id)
         assert (ready.status, found.params, found.tags) == ("READY", {"p": "1"}, {"t": "3"})
-        assert [one.model_id for one in store.search_logged_models(source_run_id=run.info.run_id, name="m")] == [
-            model.model_id
-        ]
+        assert [one.model_id for one in store.models_of_run(run.info.run_id, "m")] == [model.model_id]
         with pytest.raises(InvalidValue):
             store.create_logged_model("0", name="a/b")
 

@@ -68,7 +68,7 @@ def test_a_model_that_cannot_be_written_is_never_ready() -> None:
     with pytest.raises(InvalidValue), pack.start_run() as run:
         pack.log_model(lambda model_input: 1, "bad", code_paths="not a list")
     store = state.tracking()
-    assert store.search_logged_models(source_run_id=run.info.run_id) == []
+    assert store.models_of_run(run.info.run_id) == []
     with pytest.raises(NotFound):
         pack.pyfunc.load_model(f"runs:/{run.info.run_id}/bad")
 

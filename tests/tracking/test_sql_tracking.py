@@ -198,6 +198,6 @@ def test_a_full_disk_loses_nothing_and_recording_goes_on_afterwards(tmp_path: Pa
         (disk / "filler").unlink()
         store.log_batch(run, metrics=[Metric("after", 2.0, 1)])
         assert store.get_run(run).data.metrics == {**kept, "after": 2.0}
-        store._database.close()  # type: ignore[attr-defined]
+        store.close()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
