@@ -2,6 +2,8 @@
 
     models:/NAME/7          ModelUri(name, version=7)         models:/NAME/latest      ModelUri(name, latest=True)
     models:/NAME@alias      ModelUri(name, alias=...)         models:/NAME/Staging     ModelUri(name, stage=...)
+    models:/NAME@alias~2    ModelUri(..., back=2): two moves ago
+    models:/NAME@alias:2026-11-01[T12:30:00Z]  ModelUri(..., at=...): at the end of that day, or at that moment (UTC)
     models:/m-<32 hex>      LoggedModelUri(model_id)          any of these + /sub/path  (path=...), except m- ids
     runs:/<run id>/path     RunUri(run_id, path)
     file:///a, /a, a/b      PathUri(path)
@@ -17,6 +19,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -34,7 +37,10 @@ _FORBIDDEN = re.compile(r"[\\%#?;:]")
 
 @dataclass(frozen=True)
 class ModelUri:
-    """A registered model: by version, alias, stage or `latest`; exactly one of the four is set."""
+    """A registered model: by version, alias, stage or `latest`; exactly one of the four is set.
+
+    An alias may be one of the past: `back` moves ago, or `at` a time in milliseconds since 1970.
+    """
 
     name: str
     version: int | None = None
@@ -42,9 +48,12 @@ class ModelUri:
     stage: str | None = None
     latest: bool = False
     path: str = ""
+    back: int = 0
+    at: int | None = None
 
     def __str__(self) -> str:
-        which = f"@{self.alias}" if self.alias else f"/{self.version or self.stage or 'latest'}"
+        past = f"~{self.back}" if self.back else "" if self.at is None else f":{_moment(self.at)}"
+        which = f"@{self.alias}{past}" if self.alias else f"/{self.version or self.stage or 'latest'}"
         return f"models:/{self.name}{which}" + (f"/{self.path}" if self.path else "")
 
 
@@ -152,7 +161,7 @@ def _model(text: str, rest: str) -> ModelUri | LoggedModelUri:
     parts = _segments(text, rest)
     head, _, alias = parts[0].rpartition("@")
     if head:
-        return ModelUri(model_name(head), alias=_word(text, alias), path=_below(parts[1:]))
+        return _aliased(text, model_name(head), alias, _below(parts[1:]))
     if len(parts) == 1:
         if _LOGGED.fullmatch(parts[0]):
             return LoggedModelUri(parts[0])
@@ -165,6 +174,35 @@ def _model(text: str, rest: str) -> ModelUri | LoggedModelUri:
     if which.lower() == "latest":
         return ModelUri(name, latest=True, path=path)
     return ModelUri(name, stage=_word(text, which), path=path)
+
+
+def _aliased(text: str, name: str, alias: str, path: str) -> ModelUri:
+    """An alias of now, of some moves ago (`~2`), or of a time (`:2026-11-01`)."""
+    word, mark, past = re.fullmatch(r"([^~:]*)([~:]?)(.*)", alias, re.DOTALL).groups()  # type: ignore[union-attr]
+    if mark == "~":
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", past):
+            raise _refused(text, "after ~ comes a number of moves from 1 up")
+        return ModelUri(name, alias=_word(text, word), path=path, back=int(past))
+    if mark == ":":
+        return ModelUri(name, alias=_word(text, word), path=path, at=_time(text, past))
+    return ModelUri(name, alias=_word(text, word), path=path)
+
+
+def _time(text: str, given: str) -> int:
+    """A date (its end) or a moment in UTC, as milliseconds since 1970."""
+    match = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?", given)
+    if match is None:
+        raise _refused(text, "after : comes a date like 2026-11-01, or a time like 2026-11-01T12:30:00Z")
+    day, clock = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock or '23:59:59'}").replace(tzinfo=timezone.utc)
+    except ValueError as error:
+        raise _refused(text, "there is no such date") from error
+    return round(moment.timestamp() * 1000) + 999
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds // 1000, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _run(text: str, rest: str) -> RunUri:

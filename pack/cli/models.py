@@ -69,7 +69,7 @@ def show_model(name: str, as_json: bool) -> None:
     from pack.fluent import state
 
     registry = state.registry()
-    model, versions = registry.get_registered_model(name), registry.search_model_versions(name)
+    model, versions = registry.get_registered_model(name), registry.search_model_versions(filter_string=f"name = {quoted(name)}", order_by=["version_number DESC"])
     if as_json:
         show_json({**asdict(model), "versions": [asdict(version) for version in versions]})
         return

@@ -107,6 +107,11 @@ def parse_order(texts: Sequence[str] | None) -> tuple[Order, ...]:
     return tuple(orders)
 
 
+def quoted(text: str) -> str:
+    """A text as a value of a filter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def refuse(what: str, at: int, noun: str = "filter", hint: str = _HINT) -> NoReturn:
     """Raise `InvalidValue` for what stands at a place of a filter or order."""
     raise InvalidValue(f"the {noun} cannot be used, character {at + 1}: {what}", hint=hint, position=at)

@@ -116,6 +116,11 @@ _COMPLETE = (
     "ALTER TABLE model_versions ADD COLUMN deleted_time INTEGER",
     "CREATE INDEX model_versions_by_run ON model_versions (run_id) WHERE run_id IS NOT NULL",
     "CREATE INDEX model_versions_by_model_id ON model_versions (model_id) WHERE model_id IS NOT NULL",
+    # The history of an alias belongs to the model, not to the name that it had then.
+    "ALTER TABLE alias_log ADD COLUMN registered INTEGER",
+    "UPDATE alias_log SET registered = (SELECT id FROM registered_models WHERE name = alias_log.model)",
+    "DROP INDEX alias_log_by_model",
+    "CREATE INDEX alias_log_by_model ON alias_log (registered, alias, id)",
     # What `gc` has taken out of the record and not yet off the disk; it goes on from here after a crash.
     "CREATE TABLE doomed (location TEXT PRIMARY KEY) WITHOUT ROWID",
     # What `import` has brought over, so that a second import adds nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pack.registry.entities import AliasMove as AliasMove
 from pack.registry.entities import ModelVersion as ModelVersion
 from pack.registry.entities import RegisteredModel as RegisteredModel
+from pack.registry.entities import Trashed as Trashed
 from pack.registry.store import RegistryStore as RegistryStore
 
 

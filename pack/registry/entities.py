@@ -52,3 +52,16 @@ class AliasMove:
     user_id: str
     timestamp: int
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """Something deleted: a `registered model` or a `version` of one, and when."""
+
+    kind: str
+    name: str
+    version: int | None
+    deleted_time: int
+    storage_location: str = ""
+    # What the store knows it by; a deleted model has given its name back.
+    number: int = 0

@@ -10,6 +10,7 @@ from pack.errors import InvalidValue
 from pack.uris import model_name
 
 DESCRIPTION = 100_000
+TAG_KEY, TAG_VALUE = 250, 100_000
 _ALIAS = re.compile(r"[\w\-]{1,255}")
 
 
@@ -47,3 +48,23 @@ def check_description(description: str | None) -> str:
     if len(found) > DESCRIPTION:
         raise InvalidValue(f"a description has at most {DESCRIPTION:,} characters")
     return found
+
+
+STAGES = ("None", "Staging", "Production", "Archived")
+
+
+def check_stage(stage: Any) -> str:
+    """A stage in its canonical spelling; raises `InvalidValue` for a word that is none."""
+    found = next((one for one in STAGES if one.lower() == str(stage).lower()), None)
+    if found is None:
+        raise InvalidValue(f"{str(stage)[:50]!a} is not a stage", hint=f"use one of {', '.join(STAGES)}, or an alias")
+    return found
+
+
+def check_tag(key: Any, value: Any) -> tuple[str, str]:
+    """A tag whose name and value fit."""
+    if not isinstance(key, str) or not 1 <= len(key) <= TAG_KEY:
+        raise InvalidValue(f"the key of a tag has 1 to {TAG_KEY} characters")
+    if len(str(value)) > TAG_VALUE:
+        raise InvalidValue(f"the value of tag {key!a} has more than {TAG_VALUE:,} characters")
+    return key, str(value)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pack.registry.entities import AliasMove, ModelVersion, RegisteredModel
+from pack.db.paging import Page
+from pack.registry.entities import AliasMove, ModelVersion, RegisteredModel, Trashed
 from pack.uris import ModelUri
 
 
@@ -18,6 +19,9 @@ class RegistryStore(Protocol):
 
     uri: str
 
+    def close(self) -> None:
+        """Let go of what this thread holds open; the next call opens it again."""
+
     def create_registered_model(
         self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None
     ) -> RegisteredModel:
@@ -26,14 +30,30 @@ class RegistryStore(Protocol):
     def get_registered_model(self, name: str) -> RegisteredModel:
         """One registered model."""
 
-    def search_registered_models(self) -> list[RegisteredModel]:
-        """All registered models, by name."""
+    def search_registered_models(
+        self,
+        *,
+        filter_string: str | None = None,
+        max_results: int = 100,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> Page[RegisteredModel]:
+        """A page of registered models, by name unless an order is given."""
 
     def update_registered_model(self, name: str, *, description: str) -> RegisteredModel:
         """Change the description (Markdown)."""
 
     def delete_registered_model(self, name: str, *, force: bool = False) -> None:
-        """Delete a model and its versions; raises `InvalidState` where an alias points at one, unless forced."""
+        """Move a model and its versions to the trash; its name is free again.
+
+        Raises `InvalidState` where an alias points at one of them, unless forced.
+        """
+
+    def restore_registered_model(self, name: str) -> RegisteredModel:
+        """Take a model out of the trash; raises `AlreadyExists` where its name was given to another."""
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Change the name; raises `AlreadyExists` where the new one is taken."""
 
     def create_model_version(
         self,
@@ -54,14 +74,30 @@ class RegistryStore(Protocol):
     def get_model_version(self, name: str, version: int) -> ModelVersion:
         """One version."""
 
-    def search_model_versions(self, name: str | None = None) -> list[ModelVersion]:
-        """The versions of a model, or of all, the newest first."""
+    def search_model_versions(
+        self,
+        *,
+        filter_string: str | None = None,
+        max_results: int = 10_000,
+        order_by: Sequence[str] | None = None,
+        page_token: str | None = None,
+    ) -> Page[ModelVersion]:
+        """A page of versions, the last updated first unless an order is given."""
+
+    def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[ModelVersion]:
+        """The newest version of each stage, or of those given."""
+
+    def set_stage(self, name: str, version: int, stage: str, *, archive_existing: bool = False) -> ModelVersion:
+        """Move a version to a stage (None, Staging, Production, Archived): the older way of saying what is live."""
 
     def update_model_version(self, name: str, version: int, *, description: str) -> ModelVersion:
         """Change the description (Markdown)."""
 
     def delete_model_version(self, name: str, version: int, *, force: bool = False) -> None:
-        """Delete a version; raises `InvalidState` where an alias points at it, unless forced."""
+        """Move a version to the trash; raises `InvalidState` where an alias points at it, unless forced."""
+
+    def restore_model_version(self, name: str, version: int) -> ModelVersion:
+        """Take a version out of the trash."""
 
     def set_alias(
         self,
@@ -75,6 +111,11 @@ class RegistryStore(Protocol):
     ) -> AliasMove:
         """Point an alias at a version. With `expect` (a version, or None for no alias yet) only if it stands there now,
         else `InvalidState`: compare and set."""
+
+    def rollback_alias(
+        self, name: str, alias: str, *, steps: int = 1, user_id: str = "", reason: str | None = None
+    ) -> AliasMove:
+        """Point an alias back at what it pointed at before its last moves; the move is part of its history too."""
 
     def delete_alias(self, name: str, alias: str, *, user_id: str = "", reason: str | None = None) -> None:
         """Remove an alias; nothing happens where there is none."""
@@ -99,3 +140,21 @@ class RegistryStore(Protocol):
 
     def resolve(self, uri: ModelUri) -> ModelVersion:
         """The version that a `models:/` URI means: a number, `latest`, an alias, or the newest of a stage."""
+
+    def trash(self, before: int = 2**62) -> list[Trashed]:
+        """What was deleted up to a time, in milliseconds since 1970."""
+
+    def purge(self, items: Sequence[Trashed]) -> None:
+        """Take deleted things out of the record for good; no file is touched."""
+
+    def locations(self) -> set[str]:
+        """Every folder that a version keeps its files in, those in the trash too."""
+
+    def import_registered_model(self, given: RegisteredModel) -> bool:
+        """Take in a name of another registry; False where it was here already."""
+
+    def import_model_version(self, given: ModelVersion) -> bool:
+        """Take in a version under its number; False where it was here, `InvalidValue` where it is another model."""
+
+    def import_alias(self, name: str, alias: str, version: int, *, user_id: str) -> bool:
+        """Take in an alias; False where there is one of that name here."""

@@ -32,7 +32,7 @@ class RegistryContract:
         found = churn.get_registered_model("churn")
         assert (found.description, found.tags, found.aliases) == ("# Who leaves", {"team": "growth"}, {"champion": 2})
         assert found.latest_versions[0].version == 3
-        assert [one.version for one in churn.search_model_versions("churn")] == [3, 2, 1]
+        assert [one.version for one in churn.search_model_versions(filter_string="name = 'churn'", order_by=["version DESC"])] == [3, 2, 1]
         assert churn.get_model_version("churn", 2).aliases == ["champion"]
         assert [one.name for one in churn.search_registered_models()] == ["churn"]
         with pytest.raises(AlreadyExists):
