@@ -197,6 +197,8 @@ def _merged(values: Sequence[Any], where: str, depth: int) -> Type:
     """The one type that holds all these values; `any` where they are of several kinds or all missing."""
     if depth > MAX_DEPTH:
         raise CannotInfer(f"{where} is nested more than {MAX_DEPTH} levels deep")
+    if (alike := _alike(values)) is not None:
+        return alike
     present = [_unwrapped(value) for value in values if not is_missing(value)]
     each = [_kind(value, where) for value in present or _not_numbers(values)]
     kinds = set(each)
@@ -207,6 +209,18 @@ def _merged(values: Sequence[Any], where: str, depth: int) -> Type:
     if any(not -(2**63) <= value < 2**63 for value, kind in zip(present, each, strict=False) if kind in _WHOLE):
         raise CannotInfer(f"{where} holds whole numbers beyond 64 bits", hint="store them as text or doubles")
     return next(iter(kinds)) if len(kinds) == 1 else _number(kinds, present)
+
+
+def _alike(values: Sequence[Any]) -> DataType | None:
+    """The type of values that are all of one plain Python type, found without a look at each; None for others."""
+    kinds = set(map(type, values))
+    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
+        return DataType.long
+    if kinds == {float}:
+        return DataType.double
+    present = kinds - {type(None)}
+    plain: dict[type, DataType] = {bool: DataType.boolean, str: DataType.string, bytes: DataType.binary}
+    return plain.get(present.pop()) if len(present) == 1 else None
 
 
 def _not_numbers(values: Sequence[Any]) -> Sequence[Any]:
