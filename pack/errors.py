@@ -6,7 +6,7 @@
                ├─ BadRequest                             a body that cannot be read
                ├─ NotFound                               nothing there under that name
                ├─ AlreadyExists                          the name or the folder is taken
-               ├─ InvalidState                           right call, wrong moment
+               ├─ InvalidState ─── Deleted               right call, wrong moment; what it is about is in the trash
                ├─ PermissionDenied ── Untrusted          the load policy says no
                ├─ Damaged                                bytes differ from their digest
                ├─ TooLarge                               over a limit
@@ -107,6 +107,13 @@ class InvalidState(PackError):
 
     error_code = "INVALID_STATE"
     http_status = 409
+
+
+class Deleted(InvalidState):
+    """What would be changed lies in the trash; MLflow answers a wrong value here."""
+
+    error_code = "INVALID_PARAMETER_VALUE"
+    http_status = 400
 
 
 class PermissionDenied(PackError):

@@ -61,6 +61,16 @@ def _count(text: str) -> int:
     return number
 
 
+def _size(text: str) -> int:
+    import re
+
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([kmgt]?)(i?)b?)", text.strip().lower())
+    if match is None:
+        raise ValueError("expected a size such as 500MB or 10GiB")
+    number, unit, binary = match.groups()
+    return round(float(number) * float((1024 if binary else 1000) ** " kmgt".index(unit or " ")))
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
@@ -99,6 +109,38 @@ run_id = Setting[str | None]("PACK_RUN_ID", str, None, "the run that the next st
 run_context = Setting[dict[str, Any]](
     "PACK_RUN_CONTEXT", _json_object, {}, "a JSON object of tags for new runs", "MLFLOW_RUN_CONTEXT"
 )
+active_model_id = Setting[str | None](
+    "PACK_ACTIVE_MODEL_ID", str, None, "the logged model that metrics are linked with", "MLFLOW_ACTIVE_MODEL_ID"
+)
+system_metrics = Setting[bool](
+    "PACK_SYSTEM_METRICS",
+    _flag,
+    False,
+    "whether new runs record the load of their machine",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING",
+)
+system_metrics_interval = Setting[float](
+    "PACK_SYSTEM_METRICS_INTERVAL",
+    _seconds,
+    10.0,
+    "seconds between two samples of a machine's load",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL",
+)
+system_metrics_samples = Setting[int](
+    "PACK_SYSTEM_METRICS_SAMPLES",
+    _count,
+    1,
+    "how many samples one point of a machine's load is the mean of",
+    "MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING",
+)
+system_metrics_node = Setting[str | None](
+    "PACK_SYSTEM_METRICS_NODE",
+    str,
+    None,
+    "the machine's name in the names of its load",
+    "MLFLOW_SYSTEM_METRICS_NODE_ID",
+)
+trash_days = Setting[int]("PACK_TRASH_DAYS", _count, 30, "days that deleted things rest in the trash before gc")
 trust = Setting[str](
     "PACK_TRUST", _one_of("default", "safe", "signed", "all"), "default", "which models may run their code"
 )
@@ -131,6 +173,35 @@ truncate_long_values = Setting[bool](
     True,
     "whether long params and tags are cut rather than refused",
     "MLFLOW_TRUNCATE_LONG_VALUES",
+)
+cache_dir = Setting[Path | None]("PACK_CACHE_DIR", Path, None, "where downloads are kept")
+cache_limit = Setting[int]("PACK_CACHE_LIMIT", _size, 10 * 1024**3, "how large the downloads that are kept may grow")
+download_limit = Setting[int]("PACK_DOWNLOAD_LIMIT", _size, 100 * 1024**3, "how large one downloaded file may be")
+progress = Setting[bool](
+    "PACK_PROGRESS",
+    _flag,
+    True,
+    "whether downloads draw a bar on a terminal",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR",
+)
+http_timeout = Setting[float](
+    "PACK_HTTP_TIMEOUT", _seconds, 60.0, "seconds that a server may be silent", "MLFLOW_HTTP_REQUEST_TIMEOUT"
+)
+http_retries = Setting[int](
+    "PACK_HTTP_RETRIES",
+    _count,
+    6,
+    "how often a request is tried again where the server may answer later",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+)
+tracking_username = Setting[str | None](
+    "PACK_TRACKING_USERNAME", str, None, "who signs in to the tracking server", "MLFLOW_TRACKING_USERNAME"
+)
+tracking_password = Setting[str | None](
+    "PACK_TRACKING_PASSWORD", str, None, "the password that goes with it", "MLFLOW_TRACKING_PASSWORD"
+)
+tracking_token = Setting[str | None](
+    "PACK_TRACKING_TOKEN", str, None, "a token for the tracking server, in place of the two", "MLFLOW_TRACKING_TOKEN"
 )
 
 

@@ -1,26 +1,43 @@
-"""Files behind a URI: where they are on this disk, and a store to put them into."""
+"""Files behind a URI: where they are on this disk, and a store to put them into.
+
+>>> path = download_artifacts("runs:/0a1b2c3d4e5f60718293a4b5c6d7e8f9/plots", dst_path="out")  # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pack import uris
 from pack.artifacts.store import ArtifactStore as ArtifactStore
 from pack.artifacts.store import FileInfo as FileInfo
+from pack.artifacts.store import Progress, RemoteStore
 from pack.errors import InvalidUri, NotFound
 from pack.plugins import Entry, Table
-from pack.uris import LoggedModelUri, ModelUri, PathUri, RunUri, Uri
+from pack.uris import LoggedModelUri, ModelUri, PathUri, RunUri, StoreUri, Uri
+
+if TYPE_CHECKING:
+    from pack.artifacts.patterns import Patterns
+    from pack.artifacts.verbs import download_artifacts as download_artifacts
+    from pack.artifacts.verbs import list_artifacts as list_artifacts
+    from pack.artifacts.verbs import load_dict as load_dict
+    from pack.artifacts.verbs import load_image as load_image
+    from pack.artifacts.verbs import load_text as load_text
 
 ARTIFACTS = Table(
     "artifact store",
     {
         "file": Entry("pack.artifacts.local:LocalStore"),
+        "http": Entry("pack.artifacts.http:HttpStore"),
+        "https": Entry("pack.artifacts.http:HttpStore"),
+        "mlflow-artifacts": Entry("pack.artifacts.http:HttpStore"),
         "runs": Entry("pack.fluent.locations:RunLocation"),
         "models": Entry("pack.fluent.locations:ModelLocation"),
     },
     group="pack.artifacts",
 )
+_VERBS = ("download_artifacts", "list_artifacts", "load_dict", "load_image", "load_text")
 
 
 class Location(Protocol):
@@ -30,40 +47,90 @@ class Location(Protocol):
         """The file or folder; raises `NotFound` where there is none."""
 
 
-def local_path(uri: str | Path, *, dst: str | Path | None = None) -> Path:
-    """The file or folder behind a URI on this disk; with `dst`, a copy of it in that folder.
+def local_path(
+    uri: str | Path,
+    *,
+    dst: str | Path | None = None,
+    allow: Patterns = None,
+    ignore: Patterns = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The file or folder behind a URI on this disk, for reading; with `dst`, a copy of your own in that folder.
 
-    Raises `NotFound` where there is nothing, `InvalidUri` for a scheme that cannot be read yet.
+    What lies elsewhere comes through the cache. `allow` and `ignore` choose among the files that are fetched or copied,
+    by shell patterns such as `*.json` or `data/`; a folder of this disk without `dst` is answered as it is. `progress`
+    is called with a file, its bytes that are here and its bytes in all; without one a terminal shows a bar.
+
+    Raises `NotFound` where there is nothing, `InvalidUri` for a scheme that cannot be read.
     """
-    path = _found(uris.parse(uri))
+    parsed = uris.parse(uri)
+    if isinstance(parsed, StoreUri) and parsed.path.endswith("/MLmodel"):
+        parsed = replace(parsed, path=parsed.path.removesuffix("/MLmodel"))
+    path = found(parsed, allow=allow, ignore=ignore, progress=progress)
     if path.name == "MLmodel" and path.is_file():
         path = path.parent
+    if dst is None:
+        return path
+    from pack.artifacts.copies import copied
+
+    return copied(path, Path(dst) / path.name, allow=allow, ignore=ignore)
+
+
+def found(uri: Uri, *, allow: Patterns = None, ignore: Patterns = None, progress: Progress | None = None) -> Path:
+    """The file or folder that a parsed URI leads to; raises `NotFound` where there is nothing."""
+    if isinstance(uri, StoreUri):
+        from pack.artifacts.cache import fetch
+
+        store, below = _remote(uri)
+        return fetch(store, below, allow=allow, ignore=ignore, progress=progress)
+    path = uri.path.expanduser() if isinstance(uri, PathUri) else _location(uri).path(uri)
     if not path.exists():
-        raise NotFound(f"there is nothing at {str(uri)!a}", hint="check the path, or list models: pack models list")
-    return path if dst is None else _copied(path, Path(dst))
+        raise NotFound(
+            f"there is nothing at {str(uri)!a}",
+            hint="check the path, or list models: pack models list",
+            below=True,
+        )
+    return path
 
 
-def _found(uri: Uri) -> Path:
-    if isinstance(uri, PathUri):
-        return uri.path.expanduser()
-    if isinstance(uri, RunUri):
-        return _location("runs").path(uri)
-    if isinstance(uri, (ModelUri, LoggedModelUri)):
-        return _location("models").path(uri)
-    raise InvalidUri(
-        f"{uri.scheme}: locations cannot be read yet", hint="copy the model to this disk and give its path"
-    )
+def listing(uri: str | Path) -> list[FileInfo]:
+    """What lies directly in the folder behind a URI, by paths below it; empty for a file, and where there is nothing.
 
-
-def _location(name: str) -> Location:
-    found: Location = ARTIFACTS.load(name)()
-    return found
-
-
-def _copied(path: Path, dst: Path) -> Path:
+    >>> [entry.path for entry in listing("models:/churn@champion")]  # doctest: +SKIP
+    ['MLmodel', 'model.skops', 'requirements.txt']
+    """
+    parsed = uris.parse(uri)
+    if isinstance(parsed, StoreUri):
+        store, below = _remote(parsed)
+        start = len(below) + 1 if below else 0
+        return [FileInfo(entry.path[start:], entry.is_dir, entry.file_size) for entry in store.list(below)]
     from pack.artifacts.local import LocalStore
 
-    dst.mkdir(parents=True, exist_ok=True)
-    target = dst / path.name
-    LocalStore(path.parent).get(path.name, target)
-    return target
+    try:
+        return LocalStore(found(parsed)).list()
+    except NotFound as error:
+        if "below" in error.facts:  # the run or model is there, and has nothing at this path
+            return []
+        raise
+
+
+def _remote(uri: StoreUri) -> tuple[RemoteStore, str]:
+    if uri.scheme not in ARTIFACTS:
+        raise InvalidUri(
+            f"{uri.scheme}: locations cannot be read yet", hint="copy the files to this disk and give their path"
+        )
+    kind: type[RemoteStore] = ARTIFACTS.load(uri.scheme)
+    return kind.at(uri)
+
+
+def _location(uri: RunUri | ModelUri | LoggedModelUri) -> Location:
+    location: Location = ARTIFACTS.load("runs" if isinstance(uri, RunUri) else "models")()
+    return location
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _VERBS:
+        raise AttributeError(f"module 'pack.artifacts' has no attribute {name!r}")
+    from pack.artifacts import verbs
+
+    return getattr(verbs, name)

@@ -10,10 +10,11 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pack import folders
 from pack.artifacts.store import FileInfo
 from pack.errors import InvalidValue, NotFound, StorageFailed
 from pack.uris import relative_path
@@ -35,7 +36,9 @@ class LocalStore:
         if source.is_symlink():
             source = source.resolve()
         if source.is_dir():
-            for entry in sorted(source.iterdir()):
+            with _storage(path):
+                entries = sorted(source.iterdir())
+            for entry in entries:
                 self.put(entry, f"{path}/{entry.name}" if path else entry.name)
             return
         if not source.is_file():
@@ -46,10 +49,14 @@ class LocalStore:
 
     def put_bytes(self, data: bytes, path: str) -> None:
         """Write one file."""
-        folder, name = _split(path)
         chunks = iter([data, b""])
+        self.put_stream(lambda _: next(chunks), path)
+
+    def put_stream(self, read: Callable[[int], bytes], path: str) -> None:
+        """Write one file from chunks; `read(size)` answers nothing at the end."""
+        folder, name = _split(path)
         with _storage(path), self._folder(folder, make=True) as handle:
-            self._write(handle, name, lambda _: next(chunks))
+            self._write(handle, name, read)
 
     def get(self, path: str, target: Path) -> None:
         """Copy `path` to this disk; raises `InvalidValue` where `target` is taken."""
@@ -115,13 +122,12 @@ class LocalStore:
         if path:
             relative_path(path)
         if make:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folders.make(self.root, mode=0o700)
         handle = os.open(self.root, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             for part in path.split("/") if path else []:
                 if make:
-                    with suppress(FileExistsError):
-                        os.mkdir(part, 0o700, dir_fd=handle)
+                    _make_below(handle, part)
                 inner = os.open(part, _FOLDER, dir_fd=handle)
                 os.close(handle)
                 handle = inner
@@ -142,13 +148,13 @@ class LocalStore:
         finally:
             os.close(handle)
 
-    def _write(self, folder: int, name: str, read: object) -> None:
+    def _write(self, folder: int, name: str, read: Callable[[int], bytes]) -> None:
         """Write beside the name, flush, rename: a reader sees the whole file or none."""
         beside = f".new-{secrets.token_hex(8)}"
         handle = os.open(beside, _NEW, 0o600, dir_fd=folder)
         try:
             with os.fdopen(handle, "wb") as out:
-                while chunk := read(_CHUNK):  # type: ignore[operator]
+                while chunk := read(_CHUNK):
                     out.write(chunk)
                 out.flush()
                 os.fsync(out.fileno())
@@ -158,6 +164,15 @@ class LocalStore:
                 os.unlink(beside, dir_fd=folder)
             raise
         os.fsync(folder)
+
+
+def _make_below(folder: int, name: str) -> None:
+    """Make a folder in an open one, and put its name on the disk."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=folder)
+    except FileExistsError:
+        return
+    os.fsync(folder)
 
 
 def _split(path: str) -> tuple[str, str]:
