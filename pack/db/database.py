@@ -5,22 +5,25 @@ WAL with `synchronous=FULL`: what a call wrote is on the disk when it returns. S
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeAlias
 
+from pack.db.handles import Handle
 from pack.db.migrations import LATEST, MIGRATIONS
 from pack.db.place import Place
-from pack.errors import InvalidState, PackError, StorageFailed, Unavailable
+from pack.errors import InvalidState, InvalidValue, PackError, StorageFailed, Unavailable
 
 BUSY_MILLISECONDS = 60_000
 # `:name` binds by name, or `?` binds in order where a statement runs very often
 Binds: TypeAlias = Mapping[str, Any] | Sequence[Any]
 _VERSION = "SELECT max(version) FROM pack_schema"
+# What the driver says of a text with half a character in it, and of a number over 64 bits.
+_UNSTORABLE = (UnicodeEncodeError, OverflowError)
 
 
 class Connection:
@@ -47,65 +50,107 @@ class Connection:
         return self.execute(statement, binds).fetchall()
 
 
+class Transaction:
+    """A block in which a connection can be used: it ends with a commit, or is undone by what it raises.
+
+    Written as a class because it is entered for every point that is logged.
+    """
+
+    __slots__ = ("_begin", "_database", "_handle", "_raw")
+
+    def __init__(self, database: Database, begin: str) -> None:
+        self._database = database
+        self._begin = begin
+        self._handle: Handle | None = None
+
+    def __enter__(self) -> Connection:
+        handle = self._database.handle()
+        handle.take()
+        self._handle = handle
+        try:
+            self._raw = handle.open()
+            self._raw.execute(self._begin)
+        except BaseException as error:
+            self._undo()
+            if isinstance(error, sqlite3.Error):
+                raise plain(error, self._database.place.database) from error
+            raise
+        return Connection(self._raw)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._raw.execute("COMMIT")
+            except BaseException as fault:
+                self._undo()
+                if isinstance(fault, sqlite3.Error):
+                    raise plain(fault, self._database.place.database) from fault
+                raise
+            self._leave()
+            return
+        self._undo()
+        if isinstance(error, (sqlite3.Error, *_UNSTORABLE)):
+            shown = plain(error, self._database.place.database)
+            if shown is not error:
+                raise shown from error
+
+    def __del__(self) -> None:
+        if self._handle is not None:  # an interrupt came just before the block
+            self._undo()
+
+    def _undo(self) -> None:
+        self._database.undone += 1  # before the lock is let go, so that whoever gets it next knows
+        if self._handle is not None:
+            self._handle.undo()
+        self._leave()
+
+    def _leave(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.leave()
+
+
 class Database:
     """The database of one place; opened at the first use, and again in each thread and each forked process."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        # How many transactions were undone: what was remembered from inside one of them may be wrong.
+        self.undone = 0
         self._local = threading.local()
-        self._pid = os.getpid()
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Transaction:
         """A transaction that holds the write lock from its start; durable when the block ends, undone if it raises."""
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
+        return Transaction(self, "BEGIN IMMEDIATE")
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Transaction:
         """A transaction that sees one state of the database."""
-        with self._transaction("BEGIN") as connection:
-            yield connection
+        return Transaction(self, "BEGIN")
 
     def close(self) -> None:
         """Close this thread's connection."""
-        raw = getattr(self._local, "raw", None)
-        if raw is not None and self._local.pid == os.getpid():
-            raw.close()
-        self._local.raw = None
+        self.handle().close()
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
-        with _plain_errors(self.place.database):
-            raw = self._open()
-            raw.execute(begin)
-            try:
-                yield Connection(raw)
-                raw.execute("COMMIT")
-            except BaseException:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
-                raise
-
-    def _open(self) -> sqlite3.Connection:
-        local = self._local
-        if getattr(local, "raw", None) is None or local.pid != os.getpid():
-            # A connection of the parent process must not be touched here, not even closed.
-            local.raw, local.pid = self._connect(), os.getpid()
-        raw: sqlite3.Connection = local.raw
-        return raw
+    def handle(self) -> Handle:
+        """What holds this thread's connection."""
+        handle: Handle | None = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = self._local.handle = Handle(str(self.place.database), self._connect)
+        return handle
 
     def _connect(self) -> sqlite3.Connection:
         self.place.prepare()
         path = self.place.database
-        fresh = not path.exists()
         raw = sqlite3.connect(path, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False)
         try:
             raw.row_factory = sqlite3.Row
             raw.execute("PRAGMA foreign_keys=ON")
-            if fresh or raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 _use_wal(raw)
             raw.execute("PRAGMA synchronous=FULL")
+            raw.execute("PRAGMA wal_autocheckpoint=10000")
             raw.execute("PRAGMA case_sensitive_like=ON")
             raw.create_function("fold", 1, _fold, deterministic=True)
             _migrate(raw, path)
@@ -131,7 +176,7 @@ def _use_wal(raw: sqlite3.Connection) -> None:
 
 def _migrate(raw: sqlite3.Connection, path: Path) -> None:
     """Bring the schema up to date, in one transaction; raises `InvalidState` for one from the future."""
-    version = _schema_version(raw)
+    version = schema_version(raw)
     if version == LATEST:
         return
     if version > LATEST:
@@ -142,7 +187,7 @@ def _migrate(raw: sqlite3.Connection, path: Path) -> None:
     raw.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have done it while this one waited for the lock.
-        for number in range(_schema_version(raw) + 1, LATEST + 1):
+        for number in range(schema_version(raw) + 1, LATEST + 1):
             for statement in MIGRATIONS[number]:
                 raw.execute(statement)
             raw.execute("INSERT INTO pack_schema (version) VALUES (?)", (number,))
@@ -153,7 +198,8 @@ def _migrate(raw: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _schema_version(raw: sqlite3.Connection) -> int:
+def schema_version(raw: sqlite3.Connection) -> int:
+    """The last step of the schema that a database has gone; 0 for an empty one."""
     try:
         return int(raw.execute(_VERSION).fetchone()[0] or 0)
     except sqlite3.OperationalError as error:
@@ -163,21 +209,28 @@ def _schema_version(raw: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
+def refused(path: Path) -> Iterator[None]:
     """Say what the database refused as an error of ours."""
     try:
         yield
-    except PackError:
-        raise
-    except sqlite3.OperationalError as error:
-        raise _operational(error, path) from error
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise StorageFailed(
+    except sqlite3.Error as error:
+        raise plain(error, path) from error
+
+
+def plain(error: Exception, path: Path) -> Exception:
+    """What the database refused, as an error of ours; a broken rule of the schema stays what it is, a fault of ours."""
+    if isinstance(error, sqlite3.OperationalError):
+        return _operational(error, path)
+    if isinstance(error, _UNSTORABLE) or "binding parameter" in str(error):
+        return InvalidValue(
+            "a value cannot be stored", hint="give text without lone surrogates, or numbers of at most 64 bits"
+        )
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+        return StorageFailed(
             f"the database {path} is damaged: {error}",
             hint="restore it from a backup; its artifacts are untouched, and models can be registered again from them",
-        ) from error
+        )
+    return error
 
 
 def _operational(error: sqlite3.OperationalError, path: Path) -> PackError:

@@ -2,7 +2,7 @@
 
     filter := clause ( AND clause )*
     clause := name op value | name [NOT] IN ( value, ... ) | name IS [NOT] NULL
-    name   := [entity .] key            keys may be `backquoted` or "double-quoted"
+    name   := [entity .] key            keys may be `backquoted` or "double-quoted", after a dot 'quoted' too
     value  := number | 'text' | "text"  a quote inside is doubled
     op     := = != < <= > >= LIKE ILIKE
     order  := name [ASC | DESC]
@@ -26,10 +26,10 @@ MAX_ORDERS = 20
 Value: TypeAlias = str | int | float | tuple[str | int | float, ...] | None
 _TOKEN = re.compile(
     r"""\s*(?:
-        (?P<number>[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?)(?![\w.])
+        (?P<number>[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|(?<![\w`"])\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,4})?)(?![\w.])
       | (?P<single>'(?:[^']|'')*')
       | (?P<double>"(?:[^"]|"")*")
-      | (?P<back>`[^`]*`)
+      | (?P<back>`(?:[^`]|``)*`)
       | (?P<op><=|>=|!=|==|<>|=|<|>)
       | (?P<mark>[(),.])
       | (?P<word>[^\W\d][\w\-/:]*|\d[\w\-/:]*)
@@ -97,7 +97,9 @@ def parse_filter(text: str | None) -> tuple[Clause, ...]:
 
 def parse_order(texts: Sequence[str] | None) -> tuple[Order, ...]:
     """Read the terms of an order; raises `InvalidValue` with the place of the fault, and for a term given twice."""
-    given = [texts] if isinstance(texts, str) else list(texts or ())
+    given = [texts] if isinstance(texts, str) else texts or ()
+    if not isinstance(given, (list, tuple)):
+        raise InvalidValue("an order is a list of terms", hint='write it like ["metrics.accuracy DESC"]')
     if len(given) > MAX_ORDERS:
         raise InvalidValue(f"an order has at most {MAX_ORDERS} terms")
     orders = [_order(text) for text in given]
@@ -157,10 +159,10 @@ class _Reader:
         if self.next.kind != "mark" or self.next.text != ".":
             return Name(None, _unquoted(first), first.at)
         self.take()
-        parts = [_unquoted(self._word("a name after the dot", digits=True))]
+        parts = [_unquoted(self._word("a name after the dot", dotted=True))]
         while self.next.kind == "mark" and self.next.text == ".":
             self.take()
-            parts.append(_unquoted(self._word("a name after the dot", digits=True)))
+            parts.append(_unquoted(self._word("a name after the dot", dotted=True)))
         return Name(_unquoted(first), ".".join(parts), first.at)
 
     def clause(self) -> Clause:
@@ -210,20 +212,27 @@ class _Reader:
         token = self.next
         if token.kind == "number":
             self.take()
-            number = int(token.text) if re.fullmatch(r"[+-]?[0-9]{1,18}", token.text) else float(token.text)
-            if abs(number) == float("inf"):
-                refuse("this number is larger than any metric", token.at, self._noun)
-            return number
+            return self._number(token)
         if token.kind in {"single", "double"}:
             self.take()
             return _unquoted(token)
         return self.fail("a number or a text in quotes")
 
-    def _word(self, expected: str, *, digits: bool = False) -> _Token:
-        fits = self.next.kind in {"word", "double", "back"} or (digits and self.next.kind == "number")
-        if not fits or (self.next.kind == "word" and not digits and self.next.text[0].isdigit()):
+    def _number(self, token: _Token) -> int | float:
+        whole = token.text.lstrip("+-").isdigit()
+        if whole and -(2**63) <= int(token.text) < 2**63:
+            return int(token.text)
+        number = float(token.text)
+        if abs(number) == float("inf"):
+            refuse("this number is larger than any metric", token.at, self._noun)
+        return number
+
+    def _word(self, expected: str, *, dotted: bool = False) -> _Token:
+        """A word or a quoted one; after a dot it may start with a digit, and have any quotes."""
+        fits = self.next.kind in {"word", "double", "back"} or (dotted and self.next.kind in {"number", "single"})
+        if not fits or (self.next.kind == "word" and not dotted and self.next.text[0].isdigit()):
             self.fail(expected)
-        if self.next.kind in {"double", "back"} and len(self.next.text) <= 2:
+        if self.next.kind in {"single", "double", "back"} and len(self.next.text) <= 2:
             self.fail(expected)
         return self.take()
 

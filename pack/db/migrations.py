@@ -89,6 +89,8 @@ _COMPLETE = (
     "CREATE INDEX runs_in_trash ON runs (deleted_time) WHERE lifecycle_stage = 'deleted'",
     "ALTER TABLE experiments ADD COLUMN deleted_time INTEGER",
     "ALTER TABLE logged_models ADD COLUMN deleted_time INTEGER",
+    "ALTER TABLE logged_models ADD COLUMN owner TEXT",
+    "CREATE INDEX logged_models_with_owner ON logged_models (status) WHERE owner IS NOT NULL AND status = 'PENDING'",
     "CREATE INDEX logged_models_by_experiment ON logged_models (experiment, lifecycle_stage, id)",
     """CREATE TABLE datasets (
         id INTEGER PRIMARY KEY, experiment INTEGER NOT NULL REFERENCES experiments(id) ON DELETE CASCADE,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from pack.errors import InvalidValue
 
 T = TypeVar("T")
 MAX_TOKEN = 131_072
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Page(list[T]):
@@ -45,9 +47,9 @@ def read_token(token: str | None, asked: str, length: int) -> tuple[Any, ...] | 
         whose, key = found
         fits = isinstance(key, list) and len(key) == length and all(map(_plain, key))
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
-        raise _refused() from error
+        raise foreign() from error
     if whose != asked or not fits:
-        raise _refused()
+        raise foreign()
     return tuple(key)
 
 
@@ -61,10 +63,11 @@ def check_size(max_results: Any, most: int) -> int:
 def _plain(value: Any) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
-    return value is None or isinstance(value, (str, float))
+    return value is None or isinstance(value, float) or (isinstance(value, str) and not _SURROGATE.search(value))
 
 
-def _refused() -> InvalidValue:
+def foreign() -> InvalidValue:
+    """What is raised for a token that is not one of this search."""
     return InvalidValue(
         "this page token does not belong to this search",
         hint="repeat the search with the same filter and order, or start again without a token",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from pack import folders
 from pack.errors import InvalidUri, StorageFailed
 
 FOLDER = ".pack"
@@ -28,26 +31,27 @@ class Place:
         """Make the store's folder, private to this user, where it is missing."""
         folder = self.database.parent
         try:
-            if not folder.is_dir():
-                folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            folders.make(folder, mode=0o700)
         except OSError as error:
             raise StorageFailed(
                 f"the store's folder {folder} cannot be made: {error.strerror}",
                 hint="choose a folder that you can write, or set PACK_TRACKING_URI=sqlite:///PATH.db",
             ) from error
 
+    @cached_property
+    def _folder(self) -> str:
+        return str(self.database.parent)
+
     def relative(self, location: str) -> str:
         """A location as it is stored: relative to the store where it lies inside, so that the store can be moved."""
-        try:
-            return Path(location).relative_to(self.database.parent).as_posix()
-        except ValueError:
-            return location
+        inside = f"{self._folder}{os.sep}"
+        return location[len(inside) :].replace(os.sep, "/") if location.startswith(inside) else location
 
     def absolute(self, location: str) -> str:
         """A stored location as a path or URI that can be opened."""
-        if "://" in location or Path(location).is_absolute():
+        if location.startswith("/") or ":" in location:  # a path, a Windows one, a URI: nothing inside a store
             return location
-        return str(self.database.parent / location)
+        return f"{self._folder}{os.sep}{location}"
 
 
 def default_place(start: Path | None = None) -> Place:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pack.db import paging
@@ -17,16 +17,23 @@ from pack.db.grammar import Clause, Name, Order, parse_filter, parse_order, refu
 
 _TEXT_OPS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL")
 _NUMBER_OPS = ("=", "!=", "<", "<=", ">", ">=", "IN", "NOT IN", "IS NULL", "IS NOT NULL")
+# SQLite matches no longer pattern than 50,000 bytes, and a character has at most six of them when its case is folded.
+MAX_PATTERN = 8000
+MAX_NUMBERS = 100
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table itself: its SQL, what it holds, and whether rows can be sorted by it."""
+    """A column of the table itself: its SQL, what it holds, and whether rows can be sorted by it.
+
+    `order` is what rows are sorted by where that is not the column as it is compared: ids are texts that count.
+    """
 
     sql: str
     kind: Literal["text", "number"] = "text"
     sortable: bool = True
     nullable: bool = False
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,6 @@ class Target:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     linked: Mapping[str, Linked] = field(default_factory=dict)
     entities: Mapping[str, str] = field(default_factory=dict)
-    default: tuple[str, ...] = ()
     select: str = ""
     most: int = 50_000
 
@@ -91,9 +97,10 @@ class Search:
         size = paging.check_size(self.max_results, self.target.most)
         query = _Query(self.target, self.binds)
         wheres = [self.where, *(query.clause(clause) for clause in parse_filter(self.filter_string))]
-        terms = query.terms(parse_order(self.order_by) or parse_order(self.target.default))
-        asked = paging.question(self.target.noun, self.filter_string, self.order_by, sorted(self.binds.items()))
-        start = paging.read_token(self.page_token, asked, 2 * len(terms))
+        orders = parse_order(self.order_by)
+        terms = query.terms(orders)
+        asked = paging.question(self.target.noun, self.where, self.filter_string or "", orders, self.binds)
+        start = _start(paging.read_token(self.page_token, asked, 2 * len(terms)))
         rows: list[Any] = []
         for statement, binds in query.stretches(wheres, terms, start):
             rows += connection.all(f"{statement} LIMIT :most", {**binds, "most": size + 1 - len(rows)})
@@ -233,7 +240,7 @@ class _Query:
         return f"{term.value} {'<=' if term.descending else '>='} {self.bind(start[1])} AND "
 
     def _term(self, order: Order, place: int) -> _Term:
-        entity, key = self._named(order.name)
+        entity, key = self._named(order.name, "order")
         alias = f"o{place}"
         if entity in self.target.facts:
             facts = self.target.facts[entity]
@@ -250,15 +257,15 @@ class _Query:
         if not column.sortable:
             refuse("nothing is sorted by this name", order.name.at, "order", f"use one of {self.target.names()}")
         rank = f"CASE WHEN {column.sql} IS NULL THEN 2 ELSE 0 END" if column.nullable else "0"
-        return _Term(rank, column.sql, order.descending)
+        return _Term(rank, column.order or column.sql, order.descending)
 
-    def _named(self, name: Name) -> tuple[str, str]:
+    def _named(self, name: Name, noun: str = "filter") -> tuple[str, str]:
         """The entity in its canonical spelling, and the key."""
         if name.entity is None:
             return "attributes", name.key
         entity = self.target.entities.get(name.entity, name.entity)
         if entity not in {"attributes", *self.target.facts, *self.target.linked}:
-            refuse("this name is not known here", name.at, hint=f"use one of {self.target.names()}")
+            refuse("this name is not known here", name.at, noun, f"use one of {self.target.names()}")
         return entity, name.key
 
     def _column(self, key: str, name: Name, noun: str) -> Column:
@@ -276,7 +283,7 @@ class _Query:
         if clause.op == "IS NOT NULL":
             return f"EXISTS ({inside})"
         _check(clause, "number" if metric else "text")
-        compared = self._compare("f.value", clause)
+        compared = self._compare("f.value", _as_doubles(clause) if metric else clause)
         if metric:
             compared = f"(f.is_nan = 1 OR {compared})" if clause.op == "!=" else f"f.is_nan = 0 AND {compared}"
         return f"EXISTS ({inside} AND {compared})"
@@ -296,11 +303,24 @@ class _Query:
     def _compare(self, sql: str, clause: Clause) -> str:
         if clause.op in {"IS NULL", "IS NOT NULL"}:
             return f"{sql} {clause.op}"
-        if clause.op in {"IN", "NOT IN"}:
-            return f"{sql} {clause.op} (SELECT value FROM json_each({self.bind(json.dumps(clause.value))}))"
+        if isinstance(clause.value, tuple):
+            return f"{sql} {clause.op} ({self._listed(clause.value)})"
         if clause.op == "ILIKE":
             return f"fold({sql}) LIKE fold({self.bind(clause.value)})"
         return f"{sql} {clause.op} {self.bind(clause.value)}"
+
+    def _listed(self, values: tuple[Any, ...]) -> str:
+        """A list in SQL; numbers one by one, since a number in JSON is read less exactly than one that is bound."""
+        if isinstance(values[0], str):
+            return f"SELECT value FROM json_each({self.bind(json.dumps(values))})"
+        return ", ".join(map(self.bind, values))
+
+
+def _start(key: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """The place where a page starts; raises `InvalidValue` for one that no page ended with."""
+    if key and not all(type(rank) is int and 0 <= rank <= 2 for rank in key[::2]):
+        raise paging.foreign()
+    return key
 
 
 def _check(clause: Clause, kind: str) -> None:
@@ -314,3 +334,14 @@ def _check(clause: Clause, kind: str) -> None:
     if any(isinstance(value, str) == number for value in values):
         expected = "a number, without quotes" if number else "a text, in quotes"
         refuse(f"expected {expected}", clause.at)
+    if number and len(values) > MAX_NUMBERS:
+        refuse(f"a list has at most {MAX_NUMBERS} numbers", clause.at)
+    if clause.op in {"LIKE", "ILIKE"} and len(str(clause.value)) > MAX_PATTERN:
+        refuse(f"a pattern has at most {MAX_PATTERN:,} characters", clause.at)
+
+
+def _as_doubles(clause: Clause) -> Clause:
+    """What a metric is compared with, as the kind of number that metrics are."""
+    if isinstance(clause.value, tuple):
+        return replace(clause, value=tuple(map(float, clause.value)))
+    return replace(clause, value=float(clause.value or 0))

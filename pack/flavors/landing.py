@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
+from pack import folders
 from pack.errors import AlreadyExists, StorageFailed
 
-# Elsewhere folders cannot be opened, and need no flush.
-_POSIX = os.name == "posix"
 _REFUSALS = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO,
     errno.EFBIG,
@@ -35,7 +35,7 @@ def landing(path: Path) -> Iterator[Path]:
             raise AlreadyExists(
                 f"{path} exists already and is not an empty folder", hint="give another path, or remove it"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(path.parent)
         yard = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.new-", dir=path.parent))
     except OSError as error:
         raise _refused(path, error) from error
@@ -43,14 +43,12 @@ def landing(path: Path) -> Iterator[Path]:
         home = yard / "model"
         home.mkdir()
         yield home
-        _flush(home)
-        _rename(home, path)
-        if _POSIX:
-            _flush_one(path.parent)
     except OSError as error:
         if error.errno in _REFUSALS:
             raise _refused(path, error) from error
         raise
+    else:
+        _finish(home, path)
     finally:
         shutil.rmtree(yard, ignore_errors=True)
 
@@ -59,6 +57,20 @@ def _is_taken(path: Path) -> bool:
     if path.is_symlink():
         return True
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def _finish(home: Path, path: Path) -> None:
+    """Put everything on the disk, then the name."""
+    try:
+        _flush(home)
+        _rename(home, path)
+        try:
+            folders.flush(path.parent)
+        except BaseException:
+            path.replace(home)  # a name that may be gone tomorrow is not left behind
+            raise
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def _rename(home: Path, path: Path) -> None:
@@ -74,21 +86,17 @@ def _rename(home: Path, path: Path) -> None:
 
 def _flush(home: Path) -> None:
     """Put every file on the disk before the name appears: side by side, so that the disk can do them in one go."""
-    places = [Path(folder, name) for folder, _, names in os.walk(home) for name in (*names, "") if name or _POSIX]
+    places = [Path(folder, name) for folder, _, names in os.walk(home, onerror=_fail) for name in (*names, "")]
     try:
         with ThreadPoolExecutor(max_workers=min(len(places), 16)) as pool:
-            list(pool.map(_flush_one, places))
+            list(pool.map(folders.flush, places))
     except RuntimeError:  # no thread can be started, as when the interpreter is about to end
         for place in places:
-            _flush_one(place)
+            folders.flush(place)
 
 
-def _flush_one(place: Path) -> None:
-    handle = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _fail(error: OSError) -> NoReturn:
+    raise error
 
 
 def _refused(path: Path, error: OSError) -> StorageFailed:

@@ -20,6 +20,7 @@ from pack.mlmodel.model import MLMODEL, Model
 
 ZEROS = "0" * 64
 MAX_FILES = 100_000
+_READ = "check the rights of the file, and the disk that it lies on"
 # Written by others into a model directory, and never loaded.
 _LEFT_OUT = {"registered_model_meta"}
 _SELF = re.compile(rb"^(  self: '?)([0-9a-f]{64})('?)$", re.MULTILINE)
@@ -68,7 +69,7 @@ def check(home: Path) -> Report:
             "there is no MLmodel file there", hint="give the directory that holds it, or a models:/ or runs:/ URI"
         ) from error
     except OSError as error:
-        raise StorageFailed(f"the MLmodel file cannot be read: {error.strerror}") from error
+        raise StorageFailed(f"the MLmodel file cannot be read: {error.strerror}", hint=_READ) from error
     model = Model.parse(data)
     files = manifest(home)
     recorded = model.pack.get("files") if isinstance(model.pack, dict) else None
@@ -103,6 +104,13 @@ def tree_digest(files: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def counts(name: str) -> bool:
+    """Whether a file of a model directory is part of its digest: bytecode, and what others write there, is not."""
+    *folders, _ = name.split("/")
+    above = ["".join(f"{one}/" for one in folders[:place]) for place in range(len(folders))]
+    return name not in _LEFT_OUT and not any(map(_is_bytecode, folders, above))
+
+
 def text_digest(text: str) -> str:
     """The SHA-256 of a text as it stands in a file."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -129,7 +137,7 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise StorageFailed(f"a folder of the model cannot be read: {error.strerror}") from error
+        raise StorageFailed(f"a folder of the model cannot be read: {error.strerror}", hint=_READ) from error
     for entry in entries:
         name = f"{prefix}{entry.name}"
         mode = entry.stat(follow_symlinks=False).st_mode
@@ -156,7 +164,7 @@ def _sha256(path: Path) -> str:
         with os.fdopen(handle, "rb") as file:
             return _digest_of(file)
     except OSError as error:
-        raise StorageFailed(f"{path.name!a} cannot be read: {error.strerror}") from error
+        raise StorageFailed(f"{path.name!a} cannot be read: {error.strerror}", hint=_READ) from error
 
 
 def _digest_of(file: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pack.db import Connection, Database
 from pack.errors import InvalidState, InvalidValue, NotFound
 from pack.registry.entities import AliasMove, ModelVersion
-from pack.registry.names import check_alias
+from pack.registry.names import check_alias, check_reason
 from pack.registry.rows import model_row, move_of, newest_rows, now, version_row, versions_of
 from pack.uris import ModelUri
 
@@ -34,6 +34,7 @@ class Aliases:
     ) -> AliasMove:
         """Point an alias at a version."""
         check_alias(alias)
+        check_reason(reason)
         with self._database.write() as connection:
             row = version_row(connection, name, version)
             before = _current(connection, row["model"], alias)
@@ -50,6 +51,7 @@ class Aliases:
         """Point an alias back at what it pointed at before its last moves."""
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise InvalidValue(f"an alias goes back by a number of moves from 1 up, not {steps!a}")
+        check_reason(reason)
         with self._database.write() as connection:
             model = model_row(connection, name)["id"]
             before = _current(connection, model, alias)
@@ -62,6 +64,7 @@ class Aliases:
 
     def delete(self, name: str, alias: str, *, user_id: str = "", reason: str | None = None) -> None:
         """Remove an alias."""
+        check_reason(reason)
         with self._database.write() as connection:
             model = model_row(connection, name)["id"]
             if _current(connection, model, alias) is not None:
@@ -70,10 +73,7 @@ class Aliases:
     def get(self, name: str, alias: str) -> ModelVersion:
         """The version that an alias points at."""
         with self._database.read() as connection:
-            version = _current(connection, model_row(connection, name)["id"], alias)
-            if version is None:
-                raise _no_alias(name, alias)
-            return self._one(connection, version_row(connection, name, version))
+            return self._one(connection, _meant(connection, ModelUri(name, alias=str(alias))))
 
     def history(self, name: str, alias: str | None = None) -> list[AliasMove]:
         """Every move of an alias, the oldest first."""
@@ -100,8 +100,9 @@ def _meant(connection: Connection, uri: ModelUri) -> Any:
     model = model_row(connection, uri.name)["id"]
     if uri.version is not None:
         return version_row(connection, uri.name, uri.version)
-    if uri.alias is not None and uri.alias.lower() != "latest":
-        if uri.back or uri.at is not None:
+    past = bool(uri.back) or uri.at is not None
+    if uri.alias is not None and (past or uri.alias.lower() != "latest"):
+        if past:
             version = _past(connection, uri.name, model, uri.alias, back=uri.back, at=uri.at)
             return version_row(connection, uri.name, version)
         current = _current(connection, model, uri.alias)

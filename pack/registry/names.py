@@ -10,6 +10,7 @@ from pack.errors import InvalidValue
 from pack.uris import model_name
 
 DESCRIPTION = 100_000
+REASON = 5000
 TAG_KEY, TAG_VALUE = 250, 100_000
 _ALIAS = re.compile(r"[\w\-]{1,255}")
 
@@ -45,9 +46,15 @@ def version_number(version: Any) -> int:
 def check_description(description: str | None) -> str:
     """A description within its limit; empty for None."""
     found = description or ""
-    if len(found) > DESCRIPTION:
-        raise InvalidValue(f"a description has at most {DESCRIPTION:,} characters")
+    if not isinstance(found, str) or len(found) > DESCRIPTION:
+        raise InvalidValue(f"a description is text of at most {DESCRIPTION:,} characters")
     return found
+
+
+def check_reason(reason: str | None) -> None:
+    """Why an alias moves, within its limit."""
+    if reason is not None and (not isinstance(reason, str) or len(reason) > REASON):
+        raise InvalidValue(f"the reason of a move is text of at most {REASON:,} characters")
 
 
 STAGES = ("None", "Staging", "Production", "Archived")

@@ -57,3 +57,4 @@ class SqlRegistry:
         self.import_registered_model = importing.model
         self.import_model_version = importing.version
         self.import_alias = importing.alias
+        self.last_version = importing.last_version

@@ -147,14 +147,22 @@ class RegistryStore(Protocol):
     def purge(self, items: Sequence[Trashed]) -> None:
         """Take deleted things out of the record for good; no file is touched."""
 
-    def locations(self) -> set[str]:
-        """Every folder that a version keeps its files in, those in the trash too."""
+    def locations(self, *, without: Sequence[Trashed] = ()) -> set[str]:
+        """Every folder that a version keeps its files in, those in the trash too; `without` those of some."""
 
-    def import_registered_model(self, given: RegisteredModel) -> bool:
-        """Take in a name of another registry; False where it was here already."""
+    def import_registered_model(self, given: RegisteredModel, *, last_version: int = 0) -> bool:
+        """Take in a name of another registry; False where it was here already.
+
+        The next version counts on from `last_version`, or from a higher one that was given here.
+        """
 
     def import_model_version(self, given: ModelVersion) -> bool:
         """Take in a version under its number; False where it was here, `InvalidValue` where it is another model."""
 
-    def import_alias(self, name: str, alias: str, version: int, *, user_id: str) -> bool:
-        """Take in an alias; False where there is one of that name here."""
+    def import_alias(
+        self, name: str, alias: str, version: int, *, user_id: str, history: Sequence[AliasMove] = ()
+    ) -> bool:
+        """Take in an alias, with its history where that is known; False where there is one of that name here."""
+
+    def last_version(self, name: str) -> int:
+        """The highest number that a version of this name was ever given, deleted ones too."""

@@ -31,6 +31,7 @@ VERSIONS = Target(
         "version_number": Column("model_versions.version", kind="number"),
         "version": Column("model_versions.version", kind="number"),
         "run_id": Column("model_versions.run_id", nullable=True),
+        "model_id": Column("model_versions.model_id", nullable=True),
         "source_path": Column("model_versions.source"),
         "current_stage": Column("model_versions.stage"),
         "user_id": Column("model_versions.user_id"),

@@ -55,8 +55,13 @@ class RegistryTrash:
                     if connection.execute(gone, binds).rowcount:
                         connection.execute("DELETE FROM alias_log WHERE registered = :model", binds)
 
-    def locations(self) -> set[str]:
-        """Every folder that a version keeps its files in, those in the trash too."""
+    def locations(self, *, without: Sequence[Trashed] = ()) -> set[str]:
+        """Every folder that a version keeps its files in, those in the trash too; `without` those of some."""
+        left_out = {(item.number, item.version) for item in without if item.kind == "version"}
         with self._database.read() as connection:
-            rows = connection.all("SELECT DISTINCT storage_location FROM model_versions")
-        return {self._place.absolute(row["storage_location"]) for row in rows}
+            rows = connection.all("SELECT model, version, storage_location FROM model_versions")
+        return {
+            self._place.absolute(row["storage_location"])
+            for row in rows
+            if (row["model"], row["version"]) not in left_out
+        }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pack.tracking.entities import Dataset as Dataset
 from pack.tracking.entities import DatasetInput as DatasetInput
 from pack.tracking.entities import Experiment as Experiment
@@ -18,6 +20,7 @@ from pack.tracking.entities import RunInputs as RunInputs
 from pack.tracking.entities import RunOutputs as RunOutputs
 from pack.tracking.entities import RunStatus as RunStatus
 from pack.tracking.entities import RunTag as RunTag
+from pack.tracking.entities import Taken as Taken
 from pack.tracking.entities import Trashed as Trashed
 from pack.tracking.entities import ViewType as ViewType
 from pack.tracking.store import TrackingStore as TrackingStore
@@ -29,3 +32,12 @@ def open_tracking(uri: str | None = None) -> TrackingStore:
     from pack.tracking.sql import SqlTracking
 
     return SqlTracking(Database(place_of(uri)))
+
+
+def __getattr__(name: str) -> Any:
+    """MLflow's older address of the client, `tracking.MlflowClient`; it lies above, so it is named as a string."""
+    if name != "MlflowClient":
+        raise AttributeError(f"module 'pack.tracking' has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("pack.fluent.client").Client

@@ -7,7 +7,7 @@ from typing import Any
 
 from pack.db import Connection, Database, Page
 from pack.db.search import Search
-from pack.errors import AlreadyExists, InvalidState, NotFound
+from pack.errors import AlreadyExists, Deleted, NotFound
 from pack.tracking import limits
 from pack.tracking.entities import Experiment, ViewType
 from pack.tracking.moments import now
@@ -70,7 +70,7 @@ class Experiments:
             EXPERIMENTS,
             filter_string,
             order_by,
-            where=STAGES[ViewType(view_type)],
+            where=STAGES[limits.check_view(view_type)],
             max_results=max_results,
             page_token=page_token,
         )
@@ -96,7 +96,7 @@ class Experiments:
             row = self.row(connection, experiment_id)
             if row["lifecycle_stage"] != "active":
                 return
-            binds = {"id": row["id"], "now": now()}
+            binds = {"id": row["id"], "now": max(now(), _last_deleted(connection, row["id"]) + 1)}
             connection.execute(
                 """UPDATE experiments SET lifecycle_stage = 'deleted', deleted_time = :now, last_update_time = :now
                     WHERE id = :id""",
@@ -130,7 +130,7 @@ class Experiments:
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Set a tag."""
-        checked = limits.check_tags({key: value}, limits.EXPERIMENT_TAG, "an experiment")
+        checked = limits.check_tags({limits.check_key(key, "tag"): value}, limits.EXPERIMENT_TAG, "an experiment")
         with self._database.write() as connection:
             _set_tag(connection, self.active_row(connection, experiment_id)["id"], key, checked[key])
 
@@ -159,7 +159,7 @@ class Experiments:
         """The row of an experiment that is not deleted."""
         row = self.row(connection, experiment_id)
         if row["lifecycle_stage"] != "active":
-            raise InvalidState(f"the experiment {row['name']!r} is deleted", hint="restore it, or use another name")
+            raise Deleted(f"the experiment {row['name']!r} is deleted", hint="restore it, or use another name")
         return row
 
     def root(self, row: Any) -> str:
@@ -171,6 +171,16 @@ class Experiments:
         if taken is not None:
             hint = "set_experiment uses it" if taken["lifecycle_stage"] == "active" else "it is deleted: restore it"
             raise AlreadyExists(f"an experiment named {name!r} exists already", hint=hint)
+
+
+def _last_deleted(connection: Connection, experiment: int) -> int:
+    """When something of an experiment was deleted by itself: it does not come back with the experiment."""
+    row = connection.one(
+        """SELECT max(deleted_time) AS latest FROM (SELECT deleted_time FROM runs WHERE experiment = :id UNION ALL
+            SELECT deleted_time FROM logged_models WHERE experiment = :id)""",
+        {"id": experiment},
+    )
+    return (row["latest"] if row else None) or 0
 
 
 def _set_tag(connection: Connection, experiment: int, key: str, value: str) -> None:

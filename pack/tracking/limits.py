@@ -10,7 +10,7 @@ from typing import Any
 
 from pack import settings, uris
 from pack.errors import InvalidValue
-from pack.tracking.entities import DatasetInput, Metric, Param, RunTag
+from pack.tracking.entities import DatasetInput, Metric, Param, RunTag, ViewType
 
 KEY = 250
 PARAM = 6000
@@ -71,6 +71,20 @@ def check_point(metric: Metric) -> float:
     return value
 
 
+def check_step(step: Any) -> int:
+    """The step of a model: a whole number of 64 bits."""
+    if type(step) is not int or not -INTEGER <= step < INTEGER:
+        raise InvalidValue("the step of a model must be a whole number of 64 bits")
+    return step
+
+
+def check_linked(model_id: Any) -> str:
+    """The id of a model that a run used or made."""
+    if not isinstance(model_id, str) or not 1 <= len(model_id) <= KEY:
+        raise InvalidValue(f"{str(model_id)[:64]!a} is no id of a model", hint="give one like m-0123...")
+    return model_id
+
+
 def check_time(milliseconds: Any) -> int:
     """A time: milliseconds since 1970, in 64 bits."""
     if type(milliseconds) is not int or not -INTEGER <= milliseconds < INTEGER:
@@ -124,6 +138,13 @@ def check_tag(tag: RunTag) -> RunTag:
     """A tag whose name and value the store takes."""
     check_key(tag.key, "tag")
     return RunTag(tag.key, check_text(str(tag.value), TAG, f"tag {tag.key!r}"))
+
+
+def check_view(view_type: Any) -> ViewType:
+    """Which of active and deleted things are looked at."""
+    if view_type in tuple(ViewType):
+        return ViewType(view_type)
+    raise InvalidValue(f"{str(view_type)[:50]!a} is no view", hint="use ViewType.ACTIVE_ONLY, DELETED_ONLY or ALL")
 
 
 def experiment_number(text: Any) -> int:

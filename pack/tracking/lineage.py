@@ -47,7 +47,7 @@ class Lineage:
             _link(connection, run, one)
         connection.many(
             "INSERT OR IGNORE INTO run_models (run, model_id, role, step) VALUES (?, ?, 'input', 0)",
-            [(run["id"], model.model_id) for model in models],
+            [(run["id"], limits.check_linked(model.model_id)) for model in models],
         )
 
     def link_outputs(self, connection: Connection, run: Any, models: Sequence[LoggedModelOutput]) -> None:
@@ -55,7 +55,7 @@ class Lineage:
         connection.many(
             """INSERT INTO run_models (run, model_id, role, step) VALUES (?, ?, 'output', ?)
                 ON CONFLICT (run, role, model_id) DO UPDATE SET step = excluded.step""",
-            [(run["id"], model.model_id, model.step) for model in models],
+            [(run["id"], limits.check_linked(model.model_id), limits.check_step(model.step)) for model in models],
         )
 
 

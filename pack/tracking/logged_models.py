@@ -37,18 +37,20 @@ class LoggedModels:
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
         step: int = 0,
+        owner: str | None = None,
     ) -> LoggedModel:
         """Make a logged model, PENDING until it is finalized."""
         limits.check_model(name)
+        limits.check_step(step)
         model_id = f"m-{uuid.uuid4().hex}"
         with self._database.write() as connection:
             experiment = self._experiments.active_row(connection, experiment_id)
             location = f"{self._experiments.root(experiment)}/models/{model_id}/artifacts"
             row = connection.execute(
                 """INSERT INTO logged_models (model_id, experiment, name, artifact_location, status, source_run_id,
-                    model_type, step, creation_timestamp, last_updated_timestamp, lifecycle_stage)
+                    model_type, step, creation_timestamp, last_updated_timestamp, lifecycle_stage, owner)
                     VALUES (:model_id, :experiment, :name, :location, 'PENDING', :run, :type, :step, :now, :now,
-                    'active') RETURNING *""",
+                    'active', :owner) RETURNING *""",
                 {
                     "model_id": model_id,
                     "experiment": experiment["id"],
@@ -58,6 +60,7 @@ class LoggedModels:
                     "type": model_type,
                     "step": step,
                     "now": now(),
+                    "owner": owner,
                 },
             ).fetchone()
             set_facts(connection, row["id"], "params", params or {})
@@ -134,7 +137,7 @@ class LoggedModels:
             )
 
     def restore(self, model_id: str) -> None:
-        """Take a logged model out of the trash; raises `InvalidState` where its experiment is still there."""
+        """Take a logged model out of the trash; raises `Deleted` where its experiment is still there."""
         with self._database.write() as connection:
             row = connection.one("SELECT * FROM logged_models WHERE model_id = :id", {"id": model_id})
             if row is None:
@@ -211,7 +214,8 @@ def _measured_on(datasets: Sequence[Mapping[str, str]]) -> tuple[str, dict[str, 
     binds: dict[str, str] = {}
     cases = []
     for place, dataset in enumerate(datasets):
-        name, digest = dataset.get("dataset_name"), dataset.get("dataset_digest")
+        known = dataset if isinstance(dataset, Mapping) else {}
+        name, digest = known.get("dataset_name"), known.get("dataset_digest")
         if not name or len(datasets) > 100:
             raise InvalidValue("each dataset needs a dataset_name, and at most 100 can be given")
         binds[f"name{place}"] = name

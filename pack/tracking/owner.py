@@ -16,7 +16,7 @@ def this_process() -> str:
 def is_gone(owner: str) -> bool:
     """Whether a process of this machine has ended; False for one of another machine, of which nothing is known."""
     host, _, rest = owner.partition("|")
-    pid = rest.partition("|")[0]
+    pid, _, started = rest.partition("|")
     if host != _host() or not pid.isdigit():
         return False
     try:
@@ -25,7 +25,8 @@ def is_gone(owner: str) -> bool:
         return True
     except (PermissionError, OSError):
         return False
-    return _describe(int(pid)) != owner
+    found = _started(int(pid))
+    return bool(started and found) and found != started
 
 
 def _describe(pid: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 from pack.db import Connection, Database, Page, paging
@@ -23,7 +22,9 @@ _OF_MODEL = """INSERT OR IGNORE INTO logged_model_metrics
 _HISTORY = """SELECT value, is_nan, timestamp, step FROM metrics
     WHERE run = :run AND key = :key AND (step, timestamp, value, is_nan) > (:step, :timestamp, :value, :is_nan)
     ORDER BY step, timestamp, value, is_nan LIMIT :most"""
-_WHOLE = "SELECT value, is_nan, timestamp, step FROM metrics WHERE run = ? AND key = ? ORDER BY step, timestamp, value"
+_WHOLE = "SELECT value, timestamp, step, is_nan FROM metrics WHERE run = ? AND key = ? ORDER BY step, timestamp, value"
+_WITHOUT_NAN = "SELECT value, timestamp, step FROM metrics WHERE run = ? AND key = ? ORDER BY step, timestamp, value"
+_HAS_NAN = "SELECT EXISTS (SELECT 1 FROM metrics WHERE run = ? AND key = ? AND is_nan = 1)"
 # run, key, step, timestamp, value, is_nan: the order of the table
 _Row: TypeAlias = tuple[int, int, int, int, float, int]
 _PAGE = 25_000
@@ -36,6 +37,7 @@ class Recording:
         self._database = database
         self._runs = runs
         self._keys: dict[str, int] = {}
+        self._undone = 0
 
     def log_batch(
         self,
@@ -67,13 +69,14 @@ class Recording:
             found = connection.one("SELECT id FROM metric_keys WHERE name = :key", {"key": key})
             number = found["id"] if found else -1
             if max_results is None and page_token is None:
-                rows = connection.execute(_WHOLE, (run, number))
-                nan = float("nan")
-                return Page(Metric(key, nan if bad else value, when, step) for value, bad, when, step in rows)
-            return _history_page(connection, run, number, key, max_results or _PAGE, page_token)
+                return Page(_whole_history(connection, run, number, key))
+            return _history_page(
+                connection, run, number, key, _PAGE if max_results is None else max_results, page_token
+            )
 
-    def add_points(self, connection: Connection, run: int, metrics: Sequence[Metric], values: Sequence[float]) -> None:
-        """Add checked points to a run's histories, and move on what is latest."""
+    def add_points(self, connection: Connection, run: int, metrics: Sequence[Metric], values: Sequence[float]) -> int:
+        """Add checked points to a run's histories, and move on what is latest; answers how many were new."""
+        self._forget_undone()
         points: list[_Row] = []
         latest: dict[int, _Row] = {}
         for metric, value in zip(metrics, values, strict=True):
@@ -84,8 +87,9 @@ class Recording:
             before = latest.get(key)
             if before is None or row[2:5] >= before[2:5]:
                 latest[key] = row
-        connection.many(_POINT, points)
+        added = connection.many(_POINT, points)
         connection.many(_LATEST, latest.values())
+        return added
 
     def _log_for_models(
         self, connection: Connection, run_id: str, metrics: Sequence[Metric], values: Sequence[float]
@@ -99,12 +103,13 @@ class Recording:
                 )
                 if model is None:
                     raise NotFound(f"there is no logged model {str(metric.model_id)[:64]!a}")
-                self.add_model_points(connection, [replace(metric, run_id=run_id)], [value], model["id"])
+                self.add_model_points(connection, [metric._replace(run_id=run_id)], [value], model["id"])
 
     def add_model_points(
         self, connection: Connection, metrics: Sequence[Metric], values: Sequence[float], model: int
     ) -> None:
         """Add checked points to a logged model."""
+        self._forget_undone()
         for metric, value in zip(metrics, values, strict=True):
             bad = value != value
             point = (metric.step, metric.timestamp, 0.0 if bad else value, int(bad), metric.run_id or "")
@@ -112,17 +117,34 @@ class Recording:
             connection.many(_OF_MODEL, [(model, self.key(connection, metric.key), *point, *data)])
 
     def key(self, connection: Connection, name: str) -> int:
-        """The number of a metric's name; numbers are never given twice, so they can be remembered."""
+        """The number of a metric's name, remembered until a transaction is undone."""
         known = self._keys.get(name)
         if known is not None:
             return known
         row = connection.one("SELECT id FROM metric_keys WHERE name = :name", {"name": name})
         if row is None:
-            # Not remembered before the transaction has ended well.
             made = connection.execute("INSERT INTO metric_keys (name) VALUES (:name) RETURNING id", {"name": name})
-            return int(made.fetchone()["id"])
+            row = made.fetchone()
         self._keys[name] = int(row["id"])
         return int(row["id"])
+
+    def _forget_undone(self) -> None:
+        """A number that was given in a transaction that was undone is given again, to another name."""
+        if self._undone != self._database.undone:
+            self._undone = self._database.undone
+            self._keys.clear()
+
+
+def _whole_history(connection: Connection, run: int, number: int, key: str) -> list[Metric]:
+    """All points; of a hundred thousand, each costs what its tuple costs."""
+    some = connection.execute(_HAS_NAN, (run, number)).fetchone()[0]
+    rows = connection.execute(_WHOLE if some else _WITHOUT_NAN, (run, number))
+    rows.row_factory = None
+    if some:
+        nan = float("nan")
+        return [Metric(key, nan if bad else value, when, step) for value, when, step, bad in rows]
+    new = tuple.__new__  # what Metric(...) calls in the end
+    return [new(Metric, (key, value, when, step, None, None, None, None)) for value, when, step in rows]
 
 
 def _history_page(

@@ -42,9 +42,10 @@ class Selection:
             return cls(dict.fromkeys(_PARTS))
         parts: dict[str, Collection[str] | None] = {}
         for name in names:
-            part, _, key = name.partition(".")
+            part, _, key = str(name).partition(".")
             if part not in _PARTS:
-                raise InvalidValue(f"{name[:80]!a} cannot be selected", hint="select like metrics.loss, params, tags.x")
+                shown = str(name)[:80]
+                raise InvalidValue(f"{shown!a} cannot be selected", hint="select like metrics.loss, params, tags.x")
             known = parts.get(part, set())
             parts[part] = None if not key or key == "*" or known is None else {*known, key}
         return cls(parts)

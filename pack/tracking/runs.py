@@ -8,9 +8,9 @@ from typing import Any
 
 from pack.db import Connection, Database, Page
 from pack.db.search import Search
-from pack.errors import InvalidState, InvalidValue, NotFound
+from pack.errors import Deleted, InvalidValue, NotFound
 from pack.tracking import limits, owner
-from pack.tracking.entities import Run, RunInfo, RunTag, ViewType
+from pack.tracking.entities import ENDED, Run, RunData, RunInfo, RunTag, ViewType
 from pack.tracking.experiments import STAGES, Experiments
 from pack.tracking.moments import now
 from pack.tracking.rows import Selection, run_info_of, runs_of
@@ -18,8 +18,18 @@ from pack.tracking.targets import RUNS
 
 NAME_TAG = "mlflow.runName"
 _EVERYTHING = Selection.of(None)
+_INSERT = """INSERT INTO runs (run_id, experiment, name, user_id, status, start_time, end_time, lifecycle_stage,
+        artifact_uri, owner)
+    VALUES (:run_id, :experiment, :name, :user_id, :status, :start_time, :end_time, :lifecycle_stage, :artifact_uri,
+        :owner)"""
 _UPSERT_TAG = """INSERT INTO run_tags (run, key, value) VALUES (?, ?, ?)
     ON CONFLICT (run, key) DO UPDATE SET value = excluded.value"""
+_OWNED = """SELECT run_id AS id, owner FROM runs WHERE owner IS NOT NULL AND status = 'RUNNING' UNION ALL
+    SELECT model_id, owner FROM logged_models WHERE owner IS NOT NULL AND status = 'PENDING'"""
+_FAIL_RUN = """UPDATE runs SET status = 'FAILED', end_time = coalesce(end_time, ?)
+    WHERE run_id = ? AND status = 'RUNNING'"""
+_FAIL_MODEL = f"""UPDATE logged_models SET status = 'FAILED', status_message = '{ENDED}',
+    last_updated_timestamp = ? WHERE model_id = ? AND status = 'PENDING'"""
 
 
 class Runs:
@@ -41,29 +51,27 @@ class Runs:
         owner: str | None = None,
     ) -> Run:
         """Start a run."""
-        run_id = uuid.uuid4().hex
-        merged = {**{tag.key: tag.value for tag in tags}, NAME_TAG: run_name}
-        checked = [limits.check_tag(RunTag(key, value)) for key, value in merged.items()]
         limits.check_time(start_time)
+        given = {**{tag.key: tag.value for tag in tags}, NAME_TAG: run_name}
+        checked = {tag.key: tag.value for tag in (limits.check_tag(RunTag(*one)) for one in given.items())}
+        run_id = uuid.uuid4().hex
         with self._database.write() as connection:
             experiment = self._experiments.active_row(connection, experiment_id)
-            row = connection.execute(
-                """INSERT INTO runs (run_id, experiment, name, user_id, status, start_time, lifecycle_stage,
-                    artifact_uri, owner)
-                    VALUES (:run_id, :experiment, :name, :user, 'RUNNING', :start, 'active', :uri, :owner)
-                    RETURNING *""",
-                {
-                    "run_id": run_id,
-                    "experiment": experiment["id"],
-                    "name": run_name,
-                    "user": user_id,
-                    "start": start_time,
-                    "uri": self._place.relative(f"{self._experiments.root(experiment)}/{run_id}/artifacts"),
-                    "owner": owner,
-                },
-            ).fetchone()
-            self.set_tags(connection, row["id"], checked)
-            return runs_of(connection, [row], self._place, Selection({"tags": None}))[0]
+            row = {
+                "run_id": run_id,
+                "experiment": experiment["id"],
+                "name": checked[NAME_TAG],
+                "user_id": user_id,
+                "status": "RUNNING",
+                "start_time": start_time,
+                "end_time": None,
+                "lifecycle_stage": "active",
+                "artifact_uri": self._place.relative(f"{self._experiments.root(experiment)}/{run_id}/artifacts"),
+                "owner": owner,
+            }
+            number = connection.execute(_INSERT, row).lastrowid
+            connection.many(_UPSERT_TAG, [(number, key, value) for key, value in checked.items()])
+        return Run(run_info_of(row, self._place), RunData(tags=checked))
 
     def get(self, run_id: str) -> Run:
         """One run with what it recorded."""
@@ -111,13 +119,12 @@ class Runs:
         label = [limits.check_tag(RunTag(NAME_TAG, run_name))] if run_name else []
         with self._database.write() as connection:
             row = self.active_row(connection, run_id)
-            changed = connection.execute(
-                """UPDATE runs SET status = coalesce(:status, status), end_time = coalesce(:end, end_time)
-                    WHERE id = :run RETURNING *""",
-                {"status": status, "end": end_time, "run": row["id"]},
-            ).fetchone()
+            connection.execute(
+                "UPDATE runs SET status = coalesce(?, status), end_time = coalesce(?, end_time) WHERE id = ?",
+                (status, end_time, row["id"]),
+            )
             self.set_tags(connection, row["id"], label)
-            return run_info_of(self.row(connection, run_id) if label else changed, self._place)
+            return run_info_of(self.row(connection, run_id), self._place)
 
     def delete(self, run_id: str) -> None:
         """Move a run to the trash; once more changes nothing."""
@@ -129,7 +136,7 @@ class Runs:
             )
 
     def restore(self, run_id: str) -> None:
-        """Take a run out of the trash; raises `InvalidState` where its experiment is still there."""
+        """Take a run out of the trash; raises `Deleted` where its experiment is still there."""
         with self._database.write() as connection:
             row = self.row(connection, run_id)
             self._experiments.active_row(connection, str(row["experiment"]))
@@ -146,17 +153,14 @@ class Runs:
                 raise NotFound(f"the run has no tag {str(key)[:100]!a}")
 
     def fail_orphans(self) -> list[str]:
-        """Mark as FAILED the runs of this machine whose process is gone."""
+        """Mark as FAILED the runs and models of this machine whose process is gone."""
         with self._database.read() as connection:
-            rows = connection.all("SELECT run_id, owner FROM runs WHERE owner IS NOT NULL AND status = 'RUNNING'")
-        gone = [row["run_id"] for row in rows if owner.is_gone(row["owner"])]
+            rows = connection.all(_OWNED)
+        gone = [row["id"] for row in rows if owner.is_gone(row["owner"])]
         if gone:
             with self._database.write() as connection:
-                connection.many(
-                    """UPDATE runs SET status = 'FAILED', end_time = coalesce(end_time, ?)
-                        WHERE run_id = ? AND status = 'RUNNING'""",
-                    [(now(), run_id) for run_id in gone],
-                )
+                connection.many(_FAIL_RUN, [(now(), one) for one in gone])
+                connection.many(_FAIL_MODEL, [(now(), one) for one in gone])
         return gone
 
     def row(self, connection: Connection, run_id: str) -> Any:
@@ -170,7 +174,7 @@ class Runs:
         """The row of a run that is not deleted."""
         row = self.row(connection, run_id)
         if row["lifecycle_stage"] != "active":
-            raise InvalidState(f"the run {run_id} is deleted", hint="restore it first")
+            raise Deleted(f"the run {run_id} is deleted", hint="restore it first")
         return row
 
     def set_tags(self, connection: Connection, run: int, tags: Sequence[RunTag]) -> None:
@@ -203,7 +207,7 @@ class Runs:
             RUNS,
             filter_string,
             order_by,
-            where=f"runs.experiment IN {inside} AND {STAGES[ViewType(view_type)]}",
+            where=f"runs.experiment IN {inside} AND {STAGES[limits.check_view(view_type)]}",
             binds={**binds, "root": f"{self._place.database.parent}/"},
             max_results=max_results,
             page_token=page_token,

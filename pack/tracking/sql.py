@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pack.db import Database
 from pack.tracking.experiments import Experiments
+from pack.tracking.exporting import Exporting
 from pack.tracking.importing import Importing
 from pack.tracking.lineage import Lineage
 from pack.tracking.logged_models import LoggedModels
@@ -71,3 +72,7 @@ class SqlTracking:
         self.import_experiment = importing.experiment
         self.import_run = importing.run
         self.import_logged_model = importing.logged_model
+
+        exporting = Exporting(database)
+        self.export_logged_models = exporting.logged_models
+        self.export_logged_model = exporting.logged_model

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from pack.db.paging import Page
+from pack.errors import InvalidValue
 from pack.tracking.entities import (
     DatasetInput,
     Experiment,
@@ -17,16 +18,20 @@ from pack.tracking.entities import (
     Run,
     RunInfo,
     RunTag,
+    Taken,
     Trashed,
     ViewType,
 )
+
+# told what part of an import cannot be kept, and why
+Refused: TypeAlias = Callable[[str, InvalidValue], None]
 
 
 class TrackingStore(Protocol):
     """Where runs are recorded. What a call wrote is durable when it returns.
 
     Each method raises `NotFound` for an id that is unknown, `InvalidValue` for a value over a limit or of the wrong
-    kind, `InvalidState` for something deleted, and `StorageFailed` where the disk refuses. Searches answer a page: a
+    kind, `Deleted` for something in the trash, and `StorageFailed` where the disk refuses. Searches answer a page: a
     list with a `token` for the next one. Filters and orders are those of `pack.db.grammar`.
     """
 
@@ -150,7 +155,7 @@ class TrackingStore(Protocol):
         """Link a run with the models that it made."""
 
     def fail_orphans(self) -> list[str]:
-        """Mark as FAILED the runs of this machine whose process is gone; answers their ids."""
+        """Mark as FAILED the runs and models of this machine whose process is gone; answers their ids."""
 
     def create_logged_model(
         self,
@@ -162,8 +167,12 @@ class TrackingStore(Protocol):
         params: Mapping[str, str] | None = None,
         model_type: str | None = None,
         step: int = 0,
+        owner: str | None = None,
     ) -> LoggedModel:
-        """Make a logged model, PENDING until it is finalized; its `artifact_location` is where its directory goes."""
+        """Make a logged model, PENDING until it is finalized; its `artifact_location` is where its directory goes.
+
+        `owner` names the process that makes it; see `fail_orphans`.
+        """
 
     def get_logged_model(self, model_id: str) -> LoggedModel:
         """One logged model."""
@@ -213,11 +222,30 @@ class TrackingStore(Protocol):
     def forget(self, location: str) -> None:
         """A doomed folder has been removed."""
 
-    def import_experiment(self, given: Experiment, *, origin: str) -> str:
-        """Take in an experiment of another store, by name; answers its id here."""
+    def import_experiment(self, given: Experiment, *, origin: str, refused: Refused | None = None) -> str:
+        """Take in an experiment of another store, by name; answers its id here.
 
-    def import_run(self, given: Run, *, experiment_id: str, history: Iterable[Metric], artifact_uri: str) -> bool:
-        """Take in a run of another store; False where it was here already, and was completed."""
+        Like each of the imports, it tells `refused` of each part that cannot be kept; without it, it raises.
+        """
 
-    def import_logged_model(self, given: LoggedModel, *, experiment_id: str, artifact_location: str) -> bool:
-        """Take in a logged model of another store; False where it was here already."""
+    def import_run(
+        self,
+        given: Run,
+        *,
+        experiment_id: str,
+        history: Iterable[Metric],
+        artifact_uri: str,
+        refused: Refused | None = None,
+    ) -> Taken:
+        """Take in a run of another store; one that is here already is completed."""
+
+    def import_logged_model(
+        self, given: LoggedModel, *, experiment_id: str, artifact_location: str, refused: Refused | None = None
+    ) -> Taken:
+        """Take in a logged model of another store; one that is here already is completed."""
+
+    def export_logged_models(self, experiment_id: str) -> list[str]:
+        """The ids of every logged model of an experiment, deleted ones too."""
+
+    def export_logged_model(self, model_id: str) -> LoggedModel:
+        """One logged model, a deleted one too."""

@@ -30,6 +30,7 @@ RUNS = Target(
         "run_name": Column("runs.name"),
         "run name": Column("runs.name"),
         "Run name": Column("runs.name"),
+        "Run Name": Column("runs.name"),
         "user_id": Column("runs.user_id"),
         "status": Column("runs.status"),
         "artifact_uri": Column(_ARTIFACTS),
@@ -52,7 +53,7 @@ EXPERIMENTS = Target(
     noun="experiments",
     table="experiments",
     columns={
-        "experiment_id": Column("CAST(experiments.id AS TEXT)"),
+        "experiment_id": Column("CAST(experiments.id AS TEXT)", order="experiments.id"),
         "name": Column("experiments.name"),
         "creation_time": Column("experiments.creation_time", kind="number"),
         "last_update_time": Column("experiments.last_update_time", kind="number"),
@@ -85,7 +86,7 @@ def logged_models(datasets: str = "1") -> Target:
                 name: Column(f"logged_models.{name}", nullable=name in {"model_type", "source_run_id"})
                 for name in ("name", "model_id", "model_type", "status", "source_run_id", "lifecycle_stage")
             },
-            "experiment_id": Column("CAST(logged_models.experiment AS TEXT)"),
+            "experiment_id": Column("CAST(logged_models.experiment AS TEXT)", order="logged_models.experiment"),
             **times,
         },
         facts={

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 
-from pack.errors import AlreadyExists, InvalidState, InvalidValue, NotFound
+from pack.errors import AlreadyExists, InvalidState, InvalidValue, NotFound, PackError
 from pack.registry import ModelVersion, RegistryStore
 from pack.uris import ModelUri
 
@@ -32,7 +35,8 @@ class RegistryContract:
         found = churn.get_registered_model("churn")
         assert (found.description, found.tags, found.aliases) == ("# Who leaves", {"team": "growth"}, {"champion": 2})
         assert found.latest_versions[0].version == 3
-        assert [one.version for one in churn.search_model_versions(filter_string="name = 'churn'", order_by=["version DESC"])] == [3, 2, 1]
+        listed = churn.search_model_versions(filter_string="name = 'churn'", order_by=["version DESC"])
+        assert [one.version for one in listed] == [3, 2, 1]
         assert churn.get_model_version("churn", 2).aliases == ["champion"]
         assert [one.name for one in churn.search_registered_models()] == ["churn"]
         with pytest.raises(AlreadyExists):
@@ -127,3 +131,151 @@ class RegistryContract:
         assert churn.resolve(ModelUri("churn", stage="None")).version == 3
         with pytest.raises(NotFound, match="stage"):
             churn.resolve(ModelUri("churn", stage="Production"))
+
+    def test_a_model_is_renamed_with_all_that_it_has(self, churn: RegistryStore) -> None:
+        churn.set_alias("churn", "champion", 2)
+        churn.set_model_version_tag("churn", 2, "a", "b")
+        renamed = churn.rename_registered_model("churn", "leavers")
+        assert (renamed.name, renamed.description, renamed.aliases) == ("leavers", "# Who leaves", {"champion": 2})
+        assert churn.get_model_version("leavers", 2).tags == {"a": "b"}
+        assert version_of(churn, "leavers").version == 4
+        with pytest.raises(NotFound):
+            churn.get_registered_model("churn")
+        churn.create_registered_model("churn")
+        with pytest.raises(AlreadyExists):
+            churn.rename_registered_model("leavers", "churn")
+        assert churn.rename_registered_model("leavers", "leavers").name == "leavers"
+
+    def test_the_trash_gives_a_name_back_and_restores_it(self, churn: RegistryStore) -> None:
+        churn.delete_registered_model("churn")
+        assert churn.search_model_versions() == []
+        churn.create_registered_model("churn")
+        assert version_of(churn).version == 1
+        with pytest.raises(AlreadyExists):
+            churn.restore_registered_model("churn")
+        churn.rename_registered_model("churn", "second")
+        restored = churn.restore_registered_model("churn")
+        assert (restored.description, restored.tags) == ("# Who leaves", {"team": "growth"})
+        assert [one.version for one in churn.search_model_versions(filter_string="name = 'churn'")] == [3, 2, 1]
+        with pytest.raises(NotFound, match="in the trash"):
+            churn.restore_registered_model("churn")
+
+    def test_of_several_deleted_models_of_a_name_the_last_comes_back(self, store: RegistryStore) -> None:
+        for description in ("first", "second"):
+            store.create_registered_model("churn", description=description)
+            store.delete_registered_model("churn")
+        assert store.restore_registered_model("churn").description == "second"
+
+    def test_a_deleted_version_is_hidden_until_it_is_restored(self, churn: RegistryStore) -> None:
+        churn.set_model_version_tag("churn", 3, "a", "b")
+        churn.delete_model_version("churn", 3)
+        for call in (
+            lambda: churn.get_model_version("churn", 3),
+            lambda: churn.delete_model_version("churn", 3),
+            lambda: churn.update_model_version("churn", 3, description="x"),
+            lambda: churn.set_model_version_tag("churn", 3, "c", "d"),
+            lambda: churn.set_stage("churn", 3, "Staging"),
+            lambda: churn.set_alias("churn", "champion", 3),
+            lambda: churn.resolve(ModelUri("churn", version=3)),
+        ):
+            with pytest.raises(NotFound, match="no version 3"):
+                call()
+        assert churn.resolve(ModelUri("churn", latest=True)).version == 2
+        assert churn.restore_model_version("churn", 3).tags == {"a": "b"}
+        with pytest.raises(NotFound, match="no version 9 in the trash"):
+            churn.restore_model_version("churn", 9)
+
+    def test_versions_move_through_stages(self, churn: RegistryStore) -> None:
+        assert churn.set_stage("churn", 1, "production").current_stage == "Production"
+        churn.set_stage("churn", 2, "PRODUCTION", archive_existing=True)
+        assert churn.set_stage("churn", 3, "Staging").current_stage == "Staging"
+        newest = {one.current_stage: one.version for one in churn.get_latest_versions("churn")}
+        assert newest == {"Archived": 1, "Production": 2, "Staging": 3}
+        assert [one.version for one in churn.get_latest_versions("churn", ["staging", "None"])] == [3]
+        assert churn.resolve(ModelUri("churn", stage="production")).version == 2
+        for stage in ("", "Live", "Deleted_Internal", 5):
+            with pytest.raises(InvalidValue, match="not a stage"):
+                churn.set_stage("churn", 1, stage)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="archived"):
+            churn.set_stage("churn", 1, "None", archive_existing=True)
+
+    def test_limits_hold_at_the_limit_and_one_beyond(self, store: RegistryStore) -> None:
+        store.create_registered_model("x" * 256, description="d" * 100_000, tags={"k" * 250: "v" * 100_000})
+        name = "x" * 256
+        version_of(store, name)
+        store.set_model_version_tag(name, 1, "k" * 250, "v" * 100_000)
+        store.set_alias(name, "a" * 255, 1, reason="r" * 5000)
+        over: list[Callable[[], object]] = [
+            lambda: store.create_registered_model("x" * 257),
+            lambda: store.rename_registered_model(name, "x" * 257),
+            lambda: store.update_registered_model(name, description="d" * 100_001),
+            lambda: store.update_model_version(name, 1, description="d" * 100_001),
+            lambda: store.set_registered_model_tag(name, "k" * 251, "v"),
+            lambda: store.set_registered_model_tag(name, "k", "v" * 100_001),
+            lambda: store.set_model_version_tag(name, 1, "k", "v" * 100_001),
+            lambda: store.set_model_version_tag(name, 1, "", "v"),
+            lambda: store.set_alias(name, "a" * 256, 1),
+            lambda: store.set_alias(name, "a", 1, reason="r" * 5001),
+            lambda: store.rollback_alias(name, "a" * 255, reason="r" * 5001),
+            lambda: store.delete_alias(name, "a" * 255, reason="r" * 5001),
+        ]
+        for call in over:
+            with pytest.raises(InvalidValue) as error:
+                call()
+            assert error.value.error_code == "INVALID_PARAMETER_VALUE"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "a%20b",
+            "a@b",
+            "a#b",
+            "a?b",
+            "a;b",
+            "a\\b",
+            " a",
+            "a ",
+            "a\tb",
+            "a\u202eb",
+            "a\u200bb",
+            "a\u2028b",
+            "\ud800",
+            None,
+            5,
+        ],
+    )
+    def test_a_name_that_would_mean_something_in_a_uri_is_refused(self, churn: RegistryStore, name: Any) -> None:
+        with pytest.raises(InvalidValue):
+            churn.create_registered_model(name)
+        with pytest.raises(InvalidValue):
+            churn.rename_registered_model("churn", name)
+        assert [one.name for one in churn.search_registered_models()] == ["churn"]
+
+    def test_names_that_look_alike_are_two_or_are_refused_and_never_one_uri(self, store: RegistryStore) -> None:
+        for name in ("a b", "Model", "model", "\u00e9", "\u0441hurn", "churn"):
+            store.create_registered_model(name, description=name)
+        for name in ("a b", "Model", "model", "\u00e9", "\u0441hurn", "churn"):
+            version_of(store, name)
+            assert store.resolve(ModelUri(name, latest=True)).name == name
+        for name in ("MODEL", "e\u0301", "a%20b", "a  b"):
+            with pytest.raises(PackError):
+                store.get_registered_model(name)
+
+    @pytest.mark.parametrize("bad", ["\ud800", {}, [1], b"x", 2**70, None])
+    def test_what_cannot_be_stored_is_refused(self, churn: RegistryStore, bad: Any) -> None:
+        for call in (
+            lambda: churn.get_registered_model(bad),
+            lambda: churn.update_registered_model(bad, description="x"),
+            lambda: churn.delete_registered_model(bad),
+            lambda: churn.create_model_version(bad, source="s", storage_location="/x"),
+            lambda: churn.set_alias(bad, "champion", 1),
+            lambda: churn.set_alias("churn", bad, 1),
+            lambda: churn.get_model_version_by_alias("churn", bad),
+            lambda: churn.set_registered_model_tag("churn", bad, "x"),
+            lambda: churn.get_model_version("churn", bad),
+        ):
+            with pytest.raises((InvalidValue, NotFound)):
+                call()
+        if bad is not None:
+            with pytest.raises(InvalidValue):
+                churn.update_registered_model("churn", description=bad or cast("str", 5))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from pack.errors import AlreadyExists, InvalidState, InvalidValue, NotFound
-from pack.tracking import Metric, Param, Run, RunTag, TrackingStore
+from pack.errors import Deleted, InvalidState, InvalidValue, NotFound
+from pack.tracking import Metric, Param, Run, RunTag, TrackingStore, ViewType
 
 
 class TrackingContract:
@@ -25,31 +27,6 @@ class TrackingContract:
     @pytest.fixture
     def run(self, store: TrackingStore) -> Run:
         return store.create_run("0", user_id="ada", start_time=5, run_name="first", tags=[RunTag("a", "b")])
-
-    def test_a_default_experiment_is_there(self, store: TrackingStore) -> None:
-        assert store.get_experiment("0").name == "Default"
-
-    def test_an_experiment_is_found_by_id_and_by_name(self, store: TrackingStore) -> None:
-        made = store.create_experiment("churn", tags={"team": "growth"})
-        found = store.get_experiment_by_name("churn")
-        assert found == store.get_experiment(made)
-        assert found is not None
-        assert found.tags == {"team": "growth"}
-        assert [one.name for one in store.search_experiments()] == ["churn", "Default"]
-        with pytest.raises(AlreadyExists):
-            store.create_experiment("churn")
-
-    @pytest.mark.parametrize("name", ["", "  ", "x" * 501, None, 3])
-    def test_a_name_that_no_experiment_can_have_is_refused(self, store: TrackingStore, name: object) -> None:
-        with pytest.raises(InvalidValue):
-            store.create_experiment(name)  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize(
-        "location", ["http://169.254.169.254/latest/", "http://[::1]:80/", "runs:/x", "/" + "x" * 2048]
-    )
-    def test_a_location_that_would_be_fetched_is_refused(self, store: TrackingStore, location: str) -> None:
-        with pytest.raises(InvalidValue):
-            store.create_experiment("x", artifact_location=location)
 
     def test_a_run_holds_what_was_recorded(
         self, store: TrackingStore, run: Run, reopen: Callable[[], TrackingStore]
@@ -200,3 +177,146 @@ class TrackingContract:
             with pytest.raises(NotFound):
                 call()
         assert store.get_experiment_by_name("nothing") is None
+
+    def test_a_runs_name_and_its_tag_are_one(self, store: TrackingStore, run: Run) -> None:
+        run_id = run.info.run_id
+        store.log_batch(run_id, tags=[RunTag("mlflow.runName", "by tag")])
+        assert store.get_run(run_id).info.run_name == "by tag"
+        store.update_run(run_id, run_name="")
+        assert store.update_run(run_id).run_name == "by tag"
+        assert store.update_run(run_id, run_name="renamed").run_name == "renamed"
+        assert store.get_run(run_id).data.tags["mlflow.runName"] == "renamed"
+
+    def test_a_deleted_run_is_read_and_not_written(self, store: TrackingStore, run: Run) -> None:
+        run_id = run.info.run_id
+        store.log_batch(run_id, metrics=[Metric("m", 1.0, 1)])
+        store.delete_run(run_id)
+        store.delete_run(run_id)
+        for call in (
+            lambda: store.log_batch(run_id, metrics=[Metric("m", 2.0, 1)]),
+            lambda: store.log_batch(run_id),
+            lambda: store.update_run(run_id, status="FINISHED"),
+            lambda: store.delete_tag(run_id, "a"),
+            lambda: store.log_inputs(run_id),
+            lambda: store.log_outputs(run_id, []),
+        ):
+            with pytest.raises(Deleted) as error:
+                call()
+            assert error.value.error_code == "INVALID_PARAMETER_VALUE"
+        assert store.get_run(run_id).data.metrics == {"m": 1.0}
+        assert len(store.get_metric_history(run_id, "m")) == 1
+        store.restore_run(run_id)
+        store.restore_run(run_id)
+        store.log_batch(run_id, metrics=[Metric("m", 2.0, 2)])
+
+    def test_some_of_what_runs_recorded_is_loaded_on_request(self, store: TrackingStore, run: Run) -> None:
+        metrics = [Metric(key, 1.0, 1) for key in ("loss", "val.loss")]
+        store.log_batch(run.info.run_id, metrics=metrics, params=[Param("p", "1"), Param("q", "2")])
+        for select, expected in (
+            (["metrics.loss"], ({"loss"}, set(), set())),
+            (["metrics.val.loss", "params"], ({"val.loss"}, {"p", "q"}, set())),
+            (["metrics.loss", "metrics"], ({"loss", "val.loss"}, set(), set())),
+            (["params.q", "params.nothing", "tags.a"], (set(), {"q"}, {"a"})),
+            (["params.*"], (set(), {"p", "q"}, set())),
+            ([], (set(), set(), set())),
+        ):
+            data = store.search_runs(["0"], select=select)[0].data
+            assert (set(data.metrics), set(data.params), set(data.tags)) == expected
+        for wrong in (["nothing"], ["metrics", "info.x"], [5], "metrics"):
+            with pytest.raises(InvalidValue, match="cannot be selected"):
+                store.search_runs(["0"], select=wrong)  # type: ignore[arg-type]
+
+    def test_runs_are_counted_without_being_loaded(self, store: TrackingStore) -> None:
+        for number in range(5):
+            made = store.create_run("0", user_id="", start_time=number, run_name=str(number % 2)).info.run_id
+            store.log_batch(made, params=[Param("p", str(number))])
+        store.delete_run(made)
+        assert store.count_runs(["0"]) == 4
+        assert store.count_runs(["0"], filter_string="run_name = '0' AND params.p != '2'") == 1
+        assert store.count_runs(["0"], view_type=ViewType.ALL) == 5
+        assert store.count_runs([]) == 0
+        with pytest.raises(InvalidValue):
+            store.count_runs(["0"], filter_string="run_name > 1")
+
+    @pytest.mark.parametrize(
+        "metric",
+        [
+            Metric("m", 1.0, 0),
+            Metric("m", 1.0, 10**18, 2**63 - 1),
+            Metric("m", 1.0, 2**63 - 1, -(2**63)),
+            Metric("m", 2**70, 1),
+            Metric("m", True, 1),
+            Metric("m", "1.5", 1),  # type: ignore[arg-type]
+            Metric("a/b.c d-e_f:g", 1.0, 1),
+            Metric("정확도", 1.0, 1),
+        ],
+    )
+    def test_a_point_within_the_rules_is_kept(self, store: TrackingStore, run: Run, metric: Metric) -> None:
+        store.log_batch(run.info.run_id, metrics=[metric])
+        (found,) = store.get_metric_history(run.info.run_id, metric.key)
+        assert (found.value, found.timestamp, found.step) == (float(metric.value), metric.timestamp, metric.step)
+
+    def test_the_same_point_twice_is_one_point(self, store: TrackingStore, run: Run) -> None:
+        points = [Metric("m", value, 1, 1) for value in (1.0, 1.0, math.nan, math.nan, 2.0)]
+        for _ in range(2):
+            store.log_batch(run.info.run_id, metrics=points)
+        assert [str(one.value) for one in store.get_metric_history(run.info.run_id, "m")] == ["nan", "1.0", "2.0"]
+        assert store.get_run(run.info.run_id).data.metrics == {"m": 2.0}
+
+    def test_a_batch_may_say_the_same_param_twice_but_not_differently(self, store: TrackingStore, run: Run) -> None:
+        store.log_batch(run.info.run_id, params=[Param("p", "1"), Param("p", "1")])
+        with pytest.raises(InvalidValue, match="another value"):
+            store.log_batch(run.info.run_id, params=[Param("q", "1"), Param("q", "2")])
+        assert store.get_run(run.info.run_id).data.params == {"p": "1"}
+
+    @pytest.mark.parametrize("bad", ["\ud800", {}, [1], 2**70, b"x", None])
+    def test_what_cannot_be_stored_is_refused_and_names_nothing(self, store: TrackingStore, bad: Any) -> None:
+        run = store.create_run("0", user_id="", start_time=0, run_name="r").info.run_id
+        for call in (
+            lambda: store.get_run(bad),
+            lambda: store.get_experiment(bad),
+            lambda: store.get_logged_model(bad),
+            lambda: store.create_experiment(bad),
+            lambda: store.rename_experiment("0", bad),
+            lambda: store.log_batch(run, metrics=[Metric(bad, 1.0, 1)]),
+            lambda: store.log_batch(run, tags=[RunTag(bad, "x")]),
+            lambda: store.set_experiment_tag("0", bad, "x"),
+            lambda: store.create_logged_model("0", name=bad),
+            lambda: store.create_logged_model(bad, name="m"),
+        ):
+            with pytest.raises((InvalidValue, NotFound)):
+                call()
+
+    def test_half_a_character_is_stored_nowhere(self, store: TrackingStore, run: Run) -> None:
+        run_id = run.info.run_id
+        for call in (
+            lambda: store.log_batch(run_id, params=[Param("p", "\ud800")]),
+            lambda: store.log_batch(run_id, tags=[RunTag("t", "a\udfff")]),
+            lambda: store.set_experiment_tag("0", "t", "\ud800"),
+            lambda: store.create_run("0", user_id="\ud800", start_time=0, run_name="r"),
+            lambda: store.update_run(run_id, run_name="\ud800"),
+            lambda: store.create_logged_model("0", name="m", params={"p": "\ud800"}),
+        ):
+            with pytest.raises(InvalidValue, match="cannot be stored"):
+                call()
+        store.log_batch(run_id, params=[Param("p", "🚀\x00\u202e")])
+        assert store.get_run(run_id).data.params == {"p": "🚀\x00\u202e"}
+
+    def test_64_that_rename_delete_and_restore_a_run_at_once_leave_one_state(
+        self, store: TrackingStore, run: Run
+    ) -> None:
+        run_id = run.info.run_id
+
+        def change(number: int) -> None:
+            verb = (store.delete_run, store.restore_run, lambda one: store.update_run(one, run_name=f"n{number}"))
+            try:
+                verb[number % 3](run_id)
+            except InvalidState:
+                assert number % 3 == 2  # only a name cannot be given to a deleted run
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(change, range(64)))
+        found = store.get_run(run_id)
+        assert found.info.run_name == found.data.tags["mlflow.runName"]
+        active, deleted = (store.count_runs(["0"], view_type=view) for view in (ViewType(1), ViewType(2)))
+        assert (active, deleted) == ((1, 0) if found.info.lifecycle_stage == "active" else (0, 1))

@@ -91,7 +91,7 @@ def test_every_thread_records(own_world: Path) -> None:
 
 
 def _get_or_create(answers: multiprocessing.Queue[str]) -> None:
-    from pack.fluent.runs import set_experiment
+    from pack.fluent.experiments import set_experiment
 
     answers.put(set_experiment("shared").experiment_id)
 

@@ -1,0 +1,122 @@
+"""Each thread's own connection, closed while the process forks.
+
+SQLite does not survive a fork: a child that inherits an open connection believes in locks that only its parent holds.
+It would wait for ever where another thread was writing, and lose what it wrote once the parent closes. So a fork waits
+until running transactions have ended, and closes every connection; both sides open theirs again at the next use.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from weakref import WeakSet
+
+from pack.errors import InvalidState
+
+# Held while a handle is made, and during a fork; whoever would begin a transaction then waits for it.
+_gate = threading.RLock()
+_forking = threading.Event()
+_all: WeakSet[Handle] = WeakSet()
+_stopped: list[Handle] = []
+
+
+class Handle:
+    """The connection of one thread to a file, taken for each transaction; opened at the first use."""
+
+    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._path = path
+        self._connect = connect
+        self._file: tuple[int, int] | None = None
+        self._raw: sqlite3.Connection | None = None
+        self._busy = threading.RLock()
+        self._taken = False
+        with _gate:
+            _all.add(self)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def take(self) -> None:
+        """Begin to use the connection; raises `InvalidState` where this thread is using it already."""
+        if _forking.is_set():
+            with _gate:  # locks are not fair: without this, a thread that records all the time would let no fork begin
+                pass
+        self._busy.acquire()
+        if self._taken:
+            self._busy.release()
+            raise InvalidState(
+                "this thread is in the middle of another call to the store",
+                hint="let a signal handler set a flag, and call the store where the program sees it",
+            )
+        self._taken = True
+
+    def leave(self) -> None:
+        """End the use of the connection."""
+        self._taken = False
+        self._busy.release()
+
+    def open(self) -> sqlite3.Connection:
+        """The connection; the caller has taken it."""
+        if self._raw is not None and _file(self._path) != self._file:
+            # Someone removed or replaced the file: what is written into the old one would be lost.
+            self.close()
+        if self._raw is None:
+            self._raw = self._connect()
+            self._file = _file(self._path)
+        return self._raw
+
+    def close(self) -> None:
+        """Close the connection; what it had not committed is undone."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            raw.close()
+
+    def undo(self) -> None:
+        """Undo the transaction that is open, if one is."""
+        try:
+            if self._raw is not None and self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()  # the next transaction opens the database anew
+
+    def stop(self) -> None:
+        """Wait for the transaction that another thread runs, and close."""
+        self._busy.acquire()
+        if not self._taken:
+            with suppress(sqlite3.Error):
+                self.close()
+
+    def go_on(self) -> None:
+        """Let the thread use it again."""
+        self._busy.release()
+
+
+def _file(path: str) -> tuple[int, int] | None:
+    """Which file lies at a path; None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for every transaction, and a Path costs as much again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _before_fork() -> None:
+    _gate.acquire()
+    _forking.set()
+    _stopped[:] = list(_all)
+    for handle in _stopped:
+        handle.stop()
+
+
+def _after_fork() -> None:
+    while _stopped:
+        _stopped.pop().go_on()
+    _forking.clear()
+    _gate.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
