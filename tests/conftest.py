@@ -17,5 +17,6 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     world = tmp_path / "world"
     world.mkdir()
     monkeypatch.setenv("PACK_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PACK_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(world)
     return world

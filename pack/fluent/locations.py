@@ -1,11 +1,14 @@
-"""Where `runs:` and `models:` URIs lead, in the stores in use."""
+"""Where `runs:` and `models:` URIs lead: in the stores in use, or in those that a client holds."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from pack.errors import InvalidState, NotFound
 from pack.fluent import state
+from pack.registry import RegistryStore
+from pack.tracking import TrackingStore
 from pack.uris import LoggedModelUri, ModelUri, RunUri, Uri
 
 
@@ -16,15 +19,7 @@ class RunLocation:
         """The file or folder; raises `NotFound` where there is none, `InvalidState` for a deleted run."""
         if not isinstance(uri, RunUri):
             raise NotFound(f"{uri} is no runs: URI")
-        store = state.tracking()
-        run = store.get_run(uri.run_id)
-        if run.info.lifecycle_stage != "active":
-            raise InvalidState(f"the run {uri.run_id} is deleted", hint="restore it first")
-        first, _, rest = uri.path.partition("/")
-        models = store.models_of_run(uri.run_id, first) if first else []
-        if models:
-            return _below(Path(models[0].artifact_location), rest)
-        return _below(Path(run.info.artifact_uri), uri.path)
+        return run_path(state.tracking(), uri)
 
 
 class ModelLocation:
@@ -33,21 +28,65 @@ class ModelLocation:
     def path(self, uri: Uri) -> Path:
         """The model's directory, or what lies below it; raises `NotFound` where there is none."""
         if isinstance(uri, LoggedModelUri):
-            logged = state.tracking().get_logged_model(uri.model_id)
-            if logged.status != "READY":
-                raise InvalidState(f"the model {uri.model_id} is {logged.status}", hint="log it again")
-            return _below(Path(logged.artifact_location), "")
+            return logged_path(state.tracking(), uri)
         if not isinstance(uri, ModelUri):
             raise NotFound(f"{uri} is no models: URI")
-        version = state.registry().resolve(uri)
-        return _below(Path(version.storage_location), uri.path)
+        return version_path(state.registry(), uri)
+
+
+def path_in(tracking: TrackingStore, registry: RegistryStore, uri: Uri) -> Path | None:
+    """Where a URI leads in these stores; None for one that no store answers, such as a path."""
+    if isinstance(uri, RunUri):
+        return run_path(tracking, uri)
+    if isinstance(uri, LoggedModelUri):
+        return logged_path(tracking, uri)
+    return version_path(registry, uri) if isinstance(uri, ModelUri) else None
+
+
+def run_path(tracking: TrackingStore, uri: RunUri) -> Path:
+    """The file or folder of a run; raises `NotFound` where there is none, `InvalidState` for a deleted run."""
+    run = tracking.get_run(uri.run_id)
+    if run.info.lifecycle_stage != "active":
+        raise InvalidState(f"the run {uri.run_id} is deleted", hint="restore it first")
+    first, _, rest = uri.path.partition("/")
+    models = tracking.models_of_run(uri.run_id, first) if first else []
+    if models:
+        return _below(Path(models[0].artifact_location), rest)
+    return _below(Path(run.info.artifact_uri), uri.path)
+
+
+def logged_path(tracking: TrackingStore, uri: LoggedModelUri) -> Path:
+    """The directory of a logged model; raises `InvalidState` for one that is not READY."""
+    logged = tracking.get_logged_model(uri.model_id)
+    if logged.status != "READY":
+        raise InvalidState(f"the model {uri.model_id} is {logged.status}", hint="log it again")
+    return _below(Path(logged.artifact_location), "")
+
+
+def version_path(registry: RegistryStore, uri: ModelUri) -> Path:
+    """The directory of a registered version, or what lies below it."""
+    if uri.stage is not None:
+        warnings.warn(
+            f"stages are deprecated; point an alias at the version and use models:/{uri.name}@ALIAS",
+            FutureWarning,
+            stacklevel=2,
+        )
+    version = registry.resolve(uri)
+    if "://" in version.storage_location:
+        raise NotFound(
+            f"version {version.version} of {uri.name!r} has no files here, only the address they had",
+            hint="import it again with the folder that holds its artifacts: pack import --help",
+        )
+    return _below(Path(version.storage_location), uri.path)
 
 
 def _below(root: Path, path: str) -> Path:
     """A path below a root, which no link may lead out of."""
     found = root / path if path else root
     if not found.exists():
-        raise NotFound(f"there is nothing at {path or root.name!a}", hint="list what there is: pack models list")
+        raise NotFound(
+            f"there is nothing at {path or root.name!a}", hint="list what there is: pack artifacts list", below=True
+        )
     if not found.resolve().is_relative_to(root.resolve()):
         raise NotFound(f"{path!a} leads out of the artifacts")
     return found

@@ -1,4 +1,4 @@
-"""Models: log one, save one, load one; register versions and point aliases at them."""
+"""Models: log one, save one, load one, register one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 from pack import flavors
 from pack.artifacts import local_path
-from pack.errors import AlreadyExists
+from pack.errors import NotFound, StorageFailed, Unavailable
 from pack.flavors.shell import Extras, save
-from pack.fluent import context, state
-from pack.mlmodel import digests
+from pack.fluent import state, versions
+from pack.fluent.logged import create
 from pack.mlmodel.model import Model, ModelInfo
 from pack.pyfunc import load_native
-from pack.registry import AliasMove, ModelVersion
+from pack.registry import ModelVersion
 from pack.tracking import LoggedModel
+from pack.tracking.owner import this_process
 
 _EXTRAS = {item.name for item in fields(Extras)} - {"run_id", "model_id", "artifact_path"}
 # Arguments of MLflow's verbs that change nothing here.
@@ -61,9 +62,12 @@ def log_model(
             ),
         )
     except BaseException as error:
-        state.tracking().finalize_logged_model(logged.model_id, "FAILED", message=f"{type(error).__name__}: {error}")
+        with suppress(StorageFailed, Unavailable, NotFound):  # what went wrong first is what is told
+            message = f"{type(error).__name__}: {error}"
+            state.tracking().finalize_logged_model(logged.model_id, "FAILED", message=message)
         raise
     logged = state.tracking().finalize_logged_model(logged.model_id, "READY")
+    state.logged(logged.model_id)
     version = register_model(logged.model_uri, registered_model_name).version if registered_model_name else None
     return _info(logged, written, version)
 
@@ -99,48 +103,7 @@ def register_model(
     >>> register_model(info.model_uri, "churn").version  # doctest: +SKIP
     1
     """
-    home = local_path(model_uri).absolute()
-    report = digests.check(home)
-    report.raise_if_damaged()
-    registry = state.registry()
-    with suppress(AlreadyExists):  # then it is the next version
-        registry.create_registered_model(name)
-    model_id = report.model.model_id
-    return registry.create_model_version(
-        name,
-        source=f"models:/{model_id}" if model_id else str(model_uri),
-        storage_location=str(home),
-        user_id=context.user(),
-        run_id=report.model.run_id,
-        model_id=model_id,
-        digest=report.digest,
-        tags={str(key): str(value) for key, value in (tags or {}).items()},
-    )
-
-
-def set_alias(name: str, alias: str, version: int | str, *, reason: str | None = None) -> AliasMove:
-    """Point an alias at a version: `models:/NAME@ALIAS` means that version from now on.
-
-    >>> set_alias("churn", "champion", 3, reason="better on last week")  # doctest: +SKIP
-    """
-    return state.registry().set_alias(name, alias, int(version), user_id=context.user(), reason=reason)
-
-
-def get_alias(name: str, alias: str) -> ModelVersion:
-    """The version that an alias points at.
-
-    >>> get_alias("churn", "champion").version  # doctest: +SKIP
-    3
-    """
-    return state.registry().get_model_version_by_alias(name, alias)
-
-
-def delete_alias(name: str, alias: str) -> None:
-    """Remove an alias.
-
-    >>> delete_alias("churn", "challenger")  # doctest: +SKIP
-    """
-    state.registry().delete_alias(name, alias, user_id=context.user())
+    return versions.register(state.tracking(), state.registry(), model_uri, name, tags=tags, make_name=True)
 
 
 def get_model_info(model_uri: str | Path) -> ModelInfo:
@@ -162,15 +125,16 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def _pending(name: str | None, *, params: Any, tags: Any, model_type: str | None, step: int) -> LoggedModel:
     runs = state.open_runs()
     run = runs[-1].info if runs else None
-    label = (name or "model").strip("/").replace("/", "-")
-    return state.tracking().create_logged_model(
+    return create(
+        state.tracking(),
         run.experiment_id if run else state.experiment_id(),
-        name=label,
-        source_run_id=run.run_id if run else None,
-        params={str(key): str(value) for key, value in (params or {}).items()},
-        tags={str(key): str(value) for key, value in (tags or {}).items()},
-        model_type=model_type,
+        name,
+        run_id=run.run_id if run else None,
+        params=params,
+        tags=tags,
+        kind=model_type,
         step=step,
+        owner=this_process(),
     )
 
 

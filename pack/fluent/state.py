@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,12 @@ _lock = threading.RLock()
 _tracking_uri: str | None = None
 _registry_uri: str | None = None
 _experiment_id: str | None = None
+_model_id: str | None = None
+_last_run: str | None = None
+_last_model: str | None = None
+_watching: dict[str, Callable[[], None]] = {}
 _trackings: dict[str, TrackingStore] = {}
+_found: dict[tuple[str | None, ...], TrackingStore] = {}
 _registries: dict[str, RegistryStore] = {}
 # The runs that this process started and has not ended, by the process that started them.
 _open: dict[str, tuple[int, TrackingStore]] = {}
@@ -50,6 +56,15 @@ def set_tracking_uri(uri: str | Path | None) -> None:
     place_of(text)
     with _lock:
         _tracking_uri, _experiment_id = text, None
+
+
+def is_tracking_uri_set() -> bool:
+    """Whether a store was chosen, by `set_tracking_uri` or by the environment.
+
+    >>> is_tracking_uri_set()  # doctest: +SKIP
+    False
+    """
+    return _tracking_uri is not None or settings.tracking_uri.is_set()
 
 
 def get_tracking_uri() -> str:
@@ -88,6 +103,28 @@ def get_registry_uri() -> str:
 
 def tracking() -> TrackingStore:
     """The tracking store in use."""
+    # Asked for by every call that records: what decides is compared, and looked up only when it changed.
+    asked = _asked()
+    found = _found.get(asked)
+    if found is None:
+        found = _found[asked] = _opened()
+    return found
+
+
+def store_of(run_id: str) -> TrackingStore:
+    """The store that an open run was started in; for any other run the one in use."""
+    known = _open.get(run_id)
+    return tracking() if known is None else known[1]
+
+
+def _asked() -> tuple[str | None, ...]:
+    """Everything that decides which store is in use."""
+    setting, environment = settings.tracking_uri, os.environ
+    here = os.getcwd()  # noqa: PTH109 - for every call that records
+    return _tracking_uri, environment.get(setting.name), environment.get(str(setting.fallback)), here
+
+
+def _opened() -> TrackingStore:
     uri = get_tracking_uri()
     with _lock:
         if uri not in _trackings:
@@ -139,24 +176,65 @@ def open_runs() -> list[Run]:
 
 
 def last_run_id() -> str | None:
-    """The run that was active last in this thread."""
-    return _thread.last
+    """The run that was active last in this thread, else the one of any thread."""
+    return _thread.last or _last_run
 
 
 def push(run: Run) -> None:
     """Open a run in this thread."""
+    global _last_run
     _thread.runs.append(run)
-    _thread.last = run.info.run_id
+    _thread.last = _last_run = run.info.run_id
     _open[run.info.run_id] = (os.getpid(), tracking())
 
 
-def pop() -> Run | None:
-    """Close the innermost run of this thread."""
-    if not _thread.runs:
-        return None
-    run = _thread.runs.pop()
-    _open.pop(run.info.run_id, None)
-    return run
+def pop_to(run_id: str) -> list[Run]:
+    """Close a run of this thread and those inside it, the innermost first; none where it is not open here."""
+    if all(run.info.run_id != run_id for run in _thread.runs):
+        return []
+    closed: list[Run] = []
+    while not closed or closed[-1].info.run_id != run_id:
+        closed.append(_thread.runs.pop())
+    return closed
+
+
+def ended(run_id: str) -> None:
+    """A run was ended in its store; it is no longer this process's to end."""
+    _open.pop(run_id, None)
+
+
+def watch(run_id: str, stop: Callable[[], None]) -> None:
+    """Remember how to stop what watches a run."""
+    _watching[run_id] = stop
+
+
+def stop_watching(run_id: str) -> None:
+    """Stop what watches a run, if something does."""
+    stop = _watching.pop(run_id, None)
+    if stop is not None:
+        stop()
+
+
+def use_model(model_id: str | None) -> None:
+    """Remember the model that metrics are linked with."""
+    global _model_id
+    _model_id = model_id
+
+
+def active_model_id() -> str | None:
+    """The model that metrics are linked with."""
+    return _model_id
+
+
+def logged(model_id: str) -> None:
+    """Remember the model that was logged last."""
+    global _last_model
+    _last_model = model_id
+
+
+def last_model_id() -> str | None:
+    """The model that was logged last in this process."""
+    return _last_model
 
 
 def now() -> int:
@@ -170,4 +248,16 @@ def _close_open_runs() -> None:
     failed = hasattr(sys, "last_exc") or hasattr(sys, "last_value")
     for run_id, (pid, store) in list(_open.items()):
         if pid == os.getpid():
+            stop_watching(run_id)
             store.update_run(run_id, status="FAILED" if failed else "FINISHED", end_time=now())
+
+
+def _after_fork() -> None:
+    """A lock that another thread held when this process was forked would never be let go here."""
+    global _lock
+    _lock = threading.RLock()
+    _watching.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -114,7 +114,7 @@ def test_a_client_has_mlflows_methods_for_the_registry() -> None:
     assert (found.version, found.tags, found.description) == (1, {"validation": "approved"}, "# Notes")
     client.delete_registered_model_alias("iris", "champion")
     client.delete_model_version("iris", 1)
-    assert client.search_model_versions("iris") == []
+    assert client.search_model_versions("name = 'iris'") == []
 
 
 def test_model_info_is_read_without_loading() -> None:

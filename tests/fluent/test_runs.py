@@ -11,15 +11,6 @@ import pytest
 
 import pack
 from pack.errors import InvalidState, InvalidUri, InvalidValue, NotFound
-from pack.fluent import state
-
-
-@pytest.fixture(autouse=True)
-def fresh_state(own_world: Path) -> None:
-    """No run is open, and no store or experiment was chosen."""
-    state.open_runs().clear()
-    pack.set_tracking_uri(None)
-    pack.set_registry_uri(None)
 
 
 def test_a_run_records_and_ends_with_its_block() -> None:
@@ -198,13 +189,24 @@ def test_another_store_can_be_chosen(tmp_path: Path) -> None:
         pack.set_tracking_uri("http://localhost:5000")
 
 
-def test_the_git_commit_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_branch_and_origin_are_recorded_without_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    subprocess.run(["git", "init", "-q", str(folder)], check=True)
-    subprocess.run(["git", "-C", str(folder), *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
-    shown = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    monkeypatch.chdir(folder)
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "https://ada:secret@example.org/churn.git"], check=True)
+    subprocess.run([*git, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side")], check=True)
+    shown = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    for place, branch in ((folder, "main"), (tmp_path / "side", "side")):
+        monkeypatch.chdir(place)
+        with pack.start_run() as run:
+            tags = {key.rpartition(".")[2]: value for key, value in run.data.tags.items() if ".git." in key}
+        assert tags == {"commit": shown, "branch": branch, "repoURL": "https://example.org/churn.git"}
+
+
+def test_a_folder_without_git_has_no_tags_of_it() -> None:
     with pack.start_run() as run:
-        assert run.data.tags["mlflow.source.git.commit"] == shown.stdout.strip()
+        assert not [key for key in run.data.tags if ".git." in key]

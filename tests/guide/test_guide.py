@@ -1,4 +1,4 @@
-"""The code blocks of the guide, with `import pack as mlflow`: sections 1.3, 2.2, 6.4 to 6.7, 7.3 to 7.5."""
+"""The code blocks of the guide, with `import pack as mlflow`: sections 1.3, 2.2, 2.3, 6.4 to 6.7, 7.3 to 7.6."""
 
 from __future__ import annotations
 
@@ -140,28 +140,134 @@ def test_1_3_quickstart() -> None:
     assert names["mlflow"].get_experiment(run.info.experiment_id).name == "MLflow Quickstart"
 
 
-def test_2_2_params_metrics_and_artifacts(own_world: Path) -> None:
-    (own_world / "output_dir").mkdir()
-    (own_world / "output_dir" / "a.txt").write_text("a", encoding="utf-8")
-    names = execute(
-        """
+PARAMS = """
 import pack as mlflow
 with mlflow.start_run():
-    mlflow.log_params({"optimizer": "adam", "dropout": 0.3, "hidden_layers": 3, "activation": "relu"})
-    for epoch in range(100):
-        mlflow.log_metric("train_loss", 1 / (epoch + 1), step=epoch)
-    mlflow.log_metrics({"final_accuracy": 0.95, "final_f1": 0.93})
-    open("learning_curve.png", "wb").close()
-    mlflow.log_artifact("learning_curve.png", artifact_path="plots")
-    mlflow.log_artifacts("./output_dir", artifact_path="results")
-    uri = mlflow.get_artifact_uri()
+    # 단일 파라미터 기록
+    mlflow.log_param("learning_rate", 0.001)
+    mlflow.log_param("batch_size", 32)
+
+    # 다수 파라미터 한 번에 기록
+    params = {
+        "optimizer": "adam",
+        "dropout": 0.3,
+        "hidden_layers": 3,
+        "activation": "relu"
+    }
+    mlflow.log_params(params)
 """
-    )
+METRICS = """
+import pack as mlflow
+def train_one_epoch(model, train_loader): return 1 / (1 + next(train_loader))
+def evaluate(model, val_loader): return 2 / (1 + next(val_loader))
+train_loader, val_loader = iter(range(1000)), iter(range(1000))
+
+with mlflow.start_run():
+    for epoch in range(100):
+        train_loss = train_one_epoch(model, train_loader)
+        val_loss = evaluate(model, val_loader)
+
+        # step별 메트릭 기록 (시계열 추적)
+        mlflow.log_metric("train_loss", train_loss, step=epoch)
+        mlflow.log_metric("val_loss", val_loss, step=epoch)
+
+    # 최종 메트릭 한 번에 기록
+    final_metrics = {"final_accuracy": 0.95, "final_f1": 0.93}
+    mlflow.log_metrics(final_metrics)
+"""
+ARTIFACTS = """
+import pack as mlflow
+import matplotlib
+matplotlib.use("Agg")
+train_losses, val_losses = [3, 2, 1], [4, 3, 2]
+
+import matplotlib.pyplot as plt
+
+with mlflow.start_run():
+    # 학습 곡선 시각화 저장
+    plt.figure(figsize=(10, 6))
+    plt.plot(train_losses, label="Train Loss")
+    plt.plot(val_losses, label="Validation Loss")
+    plt.legend()
+    plt.savefig("learning_curve.png")
+
+    # 단일 파일 아티팩트 기록
+    mlflow.log_artifact("learning_curve.png", artifact_path="plots")
+
+    # 디렉토리 전체를 아티팩트로 기록
+    mlflow.log_artifacts("./output_dir", artifact_path="results")
+plt.close("all")
+"""
+INPUT = """
+import pandas
+df = pandas.DataFrame({"x": [1.0, 2.0], "y": ["a", "b"]})
+
+import pack as mlflow
+import pack.data
+from pack.data.pandas_dataset import PandasDataset
+
+dataset = mlflow.data.from_pandas(df, source="s3://my-bucket/data.csv")
+
+with mlflow.start_run():
+    mlflow.log_input(dataset, context="training")
+"""
+SEARCH = """
+import pack as mlflow
+
+# 특정 조건으로 Run 검색
+runs = mlflow.search_runs(
+    experiment_names=["MLflow Quickstart"],
+    filter_string="metrics.accuracy > 0.9 AND params.optimizer = 'adam'",
+    order_by=["metrics.accuracy DESC"]
+)
+print(runs[["params.optimizer", "metrics.accuracy"]])
+"""
+
+
+def test_2_2_params() -> None:
+    run = execute(PARAMS)["mlflow"].last_active_run()
+    assert run.data.params == {
+        "learning_rate": "0.001", "batch_size": "32", "optimizer": "adam", "dropout": "0.3", "hidden_layers": "3",
+        "activation": "relu",
+    }  # fmt: skip
+
+
+def test_2_2_metrics() -> None:
+    names = execute(METRICS)
     run = names["mlflow"].last_active_run()
-    history = names["mlflow"].Client().get_metric_history(run.info.run_id, "train_loss")
-    assert [point.step for point in history] == list(range(100))
-    assert (Path(names["uri"]) / "plots" / "learning_curve.png").is_file()
-    assert (Path(names["uri"]) / "results" / "a.txt").is_file()
+    history = names["mlflow"].MlflowClient().get_metric_history(run.info.run_id, "val_loss")
+    assert [(point.step, point.value) for point in history] == [(step, 2 / (1 + step)) for step in range(100)]
+    assert run.data.metrics == {
+        "train_loss": 0.01, "val_loss": 0.02, "final_accuracy": 0.95, "final_f1": 0.93,
+    }  # fmt: skip
+
+
+def test_2_2_artifacts(own_world: Path) -> None:
+    (own_world / "output_dir").mkdir()
+    (own_world / "output_dir" / "a.txt").write_text("a", encoding="utf-8")
+    root = Path(execute(ARTIFACTS)["mlflow"].last_active_run().info.artifact_uri)
+    assert (root / "plots" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (root / "results" / "a.txt").is_file()
+
+
+def test_2_2_log_input() -> None:
+    names = execute(INPUT)
+    assert isinstance(names["dataset"], names["PandasDataset"])
+    (found,) = names["mlflow"].last_active_run().inputs.dataset_inputs
+    assert (found.dataset.source_type, found.tags[0].value) == ("s3", "training")
+
+
+def test_2_3_searching_and_comparing(capsys: pytest.CaptureFixture[str]) -> None:
+    import pack
+
+    pack.set_experiment("MLflow Quickstart")
+    for accuracy, optimizer in ((0.95, "adam"), (0.99, "sgd"), (0.97, "adam"), (0.5, "adam")):
+        with pack.start_run():
+            pack.log_metric("accuracy", accuracy)
+            pack.log_param("optimizer", optimizer)
+    names = execute(SEARCH)
+    assert names["runs"]["metrics.accuracy"].tolist() == [0.97, 0.95]
+    assert "params.optimizer  metrics.accuracy" in capsys.readouterr().out
 
 
 def test_6_4_and_6_5_signature_and_input_example() -> None:
@@ -201,6 +307,39 @@ doubled = mlflow.pyfunc.load_model(info.model_uri).predict([21.0])
 def test_7_3_registering_at_log_time_and_from_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     execute(REGISTERING)
     assert capsys.readouterr().out == "Version: 2\n"
+
+
+def test_7_4_an_alias_moves_and_what_is_loaded_follows() -> None:
+    names = execute(REGISTERING, REGISTERING, REGISTERING, ALIASES)
+    names["client"].set_registered_model_alias("MyClassifier", "champion", 5)
+    found = names["mlflow"].pyfunc.load_model("models:/MyClassifier@champion")
+    assert found.metadata.model_id == names["client"].get_model_version("MyClassifier", 5).model_id
+
+
+STAGES = """
+# Stage 전환 (Legacy API)
+client.transition_model_version_stage(
+    name="MyClassifier",
+    version=3,
+    stage="Production"
+)
+
+# Stage로 모델 로딩 (Legacy)
+model = mlflow.sklearn.load_model("models:/MyClassifier/Production")
+"""
+
+
+def test_7_6_stages_work_and_warn() -> None:
+    with pytest.warns(FutureWarning, match="stages are deprecated"):
+        names = execute(REGISTERING, REGISTERING, ALIASES, STAGES)
+    assert names["client"].get_model_version("MyClassifier", 3).current_stage == "Production"
+    assert type(names["model"]).__name__ == "LogisticRegression"
+
+
+def test_7_5_annotations_are_markdown() -> None:
+    client = execute(REGISTERING, REGISTERING, ALIASES)["client"]
+    client.update_registered_model("MyClassifier", "# Method\n*Logistic regression*")
+    assert client.get_registered_model("MyClassifier").description.startswith("# Method")
 
 
 def test_7_4_and_7_5_aliases_and_tags() -> None:

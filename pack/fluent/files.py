@@ -1,0 +1,106 @@
+"""Files of runs: what is put among them, in which form, and where they lie."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from pack.artifacts.local import LocalStore
+from pack.errors import InvalidState, InvalidValue, NotFound
+from pack.plugins import missing
+from pack.tracking import TrackingStore
+from pack.uris import relative_path
+
+_PICTURES = {".png", ".jpeg", ".jpg", ".webp", ".svg", ".pdf"}
+
+
+def store_of(tracking: TrackingStore, run_id: str, *, write: bool = False) -> LocalStore:
+    """The files of a run; raises `InvalidState` where it is deleted and they would be written."""
+    run = tracking.get_run(run_id)
+    if write and run.info.lifecycle_stage != "active":
+        raise InvalidState(f"the run {run.info.run_id} is deleted", hint="restore it first")
+    return LocalStore(Path(run.info.artifact_uri))
+
+
+def log_artifact(store: LocalStore, local_path: str | Path, artifact_path: str | None = None) -> None:
+    """Copy a file or folder to a place below the store."""
+    source = Path(local_path)
+    if not source.exists():
+        raise NotFound(f"there is no {source}", hint="give the path of a file or folder that exists")
+    store.put(source, joined(artifact_path, source.name))
+
+
+def log_artifacts(store: LocalStore, local_dir: str | Path, artifact_path: str | None = None) -> None:
+    """Copy everything in a folder to a place below the store."""
+    source = Path(local_dir)
+    if not source.is_dir():
+        raise NotFound(f"there is no folder {source}", hint="log_artifact takes a single file")
+    store.put(source, relative_path(artifact_path.rstrip("/")) if artifact_path else "")
+
+
+def log_text(store: LocalStore, text: str, artifact_file: str) -> None:
+    """Write text as a file, in UTF-8."""
+    store.put_bytes(text.encode(), relative_path(artifact_file))
+
+
+def log_dict(store: LocalStore, dictionary: Any, artifact_file: str) -> None:
+    """Write a dict as JSON, or as YAML where the file is named so."""
+    if artifact_file.endswith((".yml", ".yaml")):
+        from pack import yamls
+
+        log_text(store, yamls.dump(dictionary, sort_keys=False), artifact_file)
+    else:
+        log_text(store, json.dumps(dictionary, indent=2, default=str), artifact_file)
+
+
+def log_stream(store: LocalStore, stream: IO[bytes] | IO[str], artifact_file: str) -> None:
+    """Write what a stream holds, text or bytes, as a file."""
+
+    def read(size: int) -> bytes:
+        chunk = stream.read(size)
+        return chunk.encode() if isinstance(chunk, str) else chunk
+
+    store.put_stream(read, relative_path(artifact_file))
+
+
+def log_figure(
+    store: LocalStore, figure: Any, artifact_file: str, save_kwargs: Mapping[str, Any] | None = None
+) -> None:
+    """Write a figure of matplotlib or plotly in the format that the file's name says."""
+    name = relative_path(artifact_file).rpartition("/")[2]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        if hasattr(figure, "savefig"):
+            figure.savefig(path, **(save_kwargs or {}))
+        elif hasattr(figure, "write_html") and hasattr(figure, "write_image"):
+            _write_plotly(figure, path, dict(save_kwargs or {}))
+        else:
+            raise InvalidValue(f"{type(figure).__name__} is no figure", hint="give a figure of matplotlib or plotly")
+        store.put(path, artifact_file)
+
+
+def joined(folder: str | None, name: str) -> str:
+    """A path below a folder of the store."""
+    return relative_path(f"{folder.rstrip('/')}/{name}" if folder else name)
+
+
+def _write_plotly(figure: Any, path: Path, options: dict[str, Any]) -> None:
+    ending = path.suffix.lower()
+    if ending == ".html":
+        # The page holds a link to the library, not the library itself: that would be megabytes in each figure.
+        figure.write_html(path, **{"include_plotlyjs": "cdn", "auto_open": False, **options})
+        return
+    if ending not in _PICTURES:
+        raise InvalidValue(
+            f"plotly does not write {ending or 'files without an ending'}",
+            hint=f"name the file .html, or one of {', '.join(sorted(_PICTURES))}",
+        )
+    try:
+        figure.write_image(path, **options)
+    except ValueError as error:
+        if "kaleido" in str(error).lower():
+            raise missing("kaleido", "kaleido") from error
+        raise InvalidValue(f"plotly cannot write this picture: {error}", hint="log it as .html") from error
