@@ -14,8 +14,8 @@ from pack.flavors import FLAVORS
 
 DOCS = Path(__file__).parent.parent / "docs"
 ALL = "\n".join(page.read_text(encoding="utf-8") for page in sorted(DOCS.rglob("*.md")))
-RECORD_ROOMS = ["tracking", "registry", "fluent", "cli"]
-ROOMS = ["mlmodel", "envs", "trust", "artifacts", "db", "flavors", "pyfunc", "serving", *RECORD_ROOMS]
+RECORD_ROOMS = ["tracking", "registry", "fluent", "exchange", "cli"]
+ROOMS = ["mlmodel", "data", "envs", "trust", "artifacts", "db", "flavors", "pyfunc", "serving", *RECORD_ROOMS]
 
 
 def commands(group: click.Group, prefix: str = "pack") -> list[str]:

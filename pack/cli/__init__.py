@@ -16,9 +16,17 @@ COMMANDS = {
     "predict": ("pack.cli.predict:predict", "Score a CSV, JSON or Parquet file."),
     "inspect": ("pack.cli.inspect:inspect", "Show what a model is, without loading it."),
     "verify": ("pack.cli.verify:verify", "Compare a model with its digests, without loading it."),
-    "models": ("pack.cli.models:models", "List and show registered models."),
-    "alias": ("pack.cli.alias:alias", "Say which version is live."),
-    "runs": ("pack.cli.runs:runs", "List and show runs."),
+    "diff": ("pack.cli.diff:diff", "Compare the signatures of two models."),
+    "experiments": ("pack.cli.experiments:experiments", "Groups of runs."),
+    "runs": ("pack.cli.runs:runs", "List, search, compare and plot runs."),
+    "models": ("pack.cli.models:models", "Registered models and their versions."),
+    "alias": ("pack.cli.alias:alias", "Say which version is live, and look at which was."),
+    "artifacts": ("pack.cli.artifacts:artifacts", "Files of runs and models."),
+    "cache": ("pack.cli.cache:cache", "What was downloaded, and cleaning it up."),
+    "import": ("pack.cli.exchange:import_", "Bring in runs and models of MLflow or another store."),
+    "export": ("pack.cli.exchange:export", "Write the store into a folder of plain files."),
+    "gc": ("pack.cli.gc:gc", "Empty the trash."),
+    "db": ("pack.cli.db:db", "Check the database, or upgrade it."),
 }
 
 

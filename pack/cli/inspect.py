@@ -6,18 +6,19 @@ from typing import Any
 
 import click
 
-from pack.cli.table import as_json, model_uri, show, show_facts, show_json
+from pack.cli.table import as_json, show, show_facts, show_json
+from pack.cli.words import word
 
 
 @click.command()
-@model_uri
+@word("model_uri", "-m", "--model-uri", metavar="URI", help="The same, spelled as an option.")
 @as_json
 def inspect(model_uri: str, as_json: bool) -> None:
     """Show what a model is: flavors, signature, requirements, digests, origin. Nothing of it is loaded or run.
 
     \b
     Example:
-      pack inspect -m models:/churn@champion
+      pack inspect models:/churn@champion
     """
     facts, columns = describe(model_uri)
     if as_json:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import click
 
-from pack.cli.table import as_json, model_uri, show_json
+from pack.cli.table import as_json, show_json
+from pack.cli.words import word
 
 
 @click.command()
-@model_uri
+@word("model_uri", "-m", "--model-uri", metavar="URI", help="The same, spelled as an option.")
 @as_json
 def verify(model_uri: str, as_json: bool) -> None:
     """Compare every file of a model with the digests it was saved with. Nothing of it is loaded or run.
 
     \b
     Example:
-      pack verify -m models:/churn/3
+      pack verify models:/churn/3
 
     Exit codes: 0 every file matches, 1 something differs or there are no digests to compare with.
     """
@@ -26,7 +27,7 @@ def verify(model_uri: str, as_json: bool) -> None:
     report = digests.check(local_path(model_uri))
     registered = _registered_digest(uris.parse(model_uri))
     moved = registered is not None and registered != report.digest
-    good = report.sealed and report.intact and not moved
+    good = report.intact and not moved and (report.sealed or registered is not None)
     if as_json:
         show_json(
             {
@@ -49,7 +50,7 @@ def verify(model_uri: str, as_json: bool) -> None:
 
 
 def _say_what_differs(report: object, *, moved: bool) -> None:
-    if not report.sealed:  # type: ignore[attr-defined]
+    if not (report.sealed or moved):  # type: ignore[attr-defined]
         click.echo("NOT VERIFIED: the model was written without digests, there is nothing to compare with", err=True)
         return
     click.echo("FAILED: the model differs from its digests", err=True)
