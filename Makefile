@@ -36,7 +36,8 @@ demo: $(VENV)/.demo ## from a data frame to a served alias
 	$(BIN)/python examples/quickstart.py
 
 benchmarks: install $(PEER)/.done ## ratios against MLflow, measured in one run
-	$(BIN)/python -m benchmarks.beside_mlflow --peer $(PEER)/bin/python
+	$(BIN)/python -m benchmarks.beside_mlflow --peer $(PEER)/bin/python $(ARGS)
+	$(BIN)/python -m benchmarks.tracking --peer $(PEER)/bin/python $(ARGS)
 
 clean: ## remove the environments and caches that make has built
 	rm -rf $(VENV) $(PEER) .mypy_cache .ruff_cache .hypothesis

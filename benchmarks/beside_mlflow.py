@@ -8,43 +8,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
+
+from benchmarks import report
+from benchmarks.report import Row
 
 HERE = Path(__file__).parent
 MEASUREMENTS = ("import", "first_run", "log_model", "load", "predict")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: both figures, their ratio, and what the ratio must stay below."""
-
-    name: str
-    ours: float
-    theirs: float
-    unit: str
-    ratio: float
-    goal: float | None
-
-    @property
-    def reached(self) -> bool:
-        return self.goal is None or self.ratio <= self.goal
 
 
 def main() -> None:
     options = _options()
     figures = {side: _medians(runs) for side, runs in _measure(options.peer, options.repeat).items()}
     rows = _rows(figures["pack"], figures["mlflow"])
-    table = _table(rows)
-    print(table)
+    shown = report.table(rows, "MLflow 3.17.2")
+    print(shown)
     if options.write:
-        _write(options.write, rows, table, figures)
+        text = f"by `make benchmarks`; medians, both libraries in turn in one run.\n\n{shown}"
+        facts = {"figures": figures}
+        report.write(options.write, "packaging", "Packaging beside MLflow", text, rows, facts)
     if options.strict and not all(row.reached for row in rows):
         sys.exit(1)
 
@@ -106,49 +92,6 @@ def _rows(ours: dict[str, float], theirs: dict[str, float]) -> list[Row]:
         ),
         Row("predict, 100,000 × 20: times native", many, their_many, "×", many, 1.05),
     ]
-
-
-def _table(rows: list[Row]) -> str:
-    lines = ["| operation | pack | MLflow 3.17.2 | ratio | goal | reached |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row.name} | {row.ours:.4g} {row.unit} | {row.theirs:.4g} {row.unit} | {row.ratio:.3f} | {_goal(row)} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def _goal(row: Row) -> str:
-    return "none | –" if row.goal is None else f"≤ {row.goal:.3g} | {'yes' if row.reached else 'no'}"
-
-
-def _write(folder: Path, rows: list[Row], table: str, figures: dict[str, dict[str, float]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    when = datetime.now(timezone.utc).date().isoformat()
-    where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    command = "`make benchmarks`"
-    text = f"Measured on {when} ({where}) by {command}; medians, both libraries in turn in one run.\n\n{table}\n"
-    (folder / "packaging.md").write_text(f"# Packaging beside MLflow\n\n{text}\n![ratios](packaging.png)\n", "utf-8")
-    (folder / "packaging.json").write_text(json.dumps({"date": when, "figures": figures}, indent=2) + "\n", "utf-8")
-    _plot(folder / "packaging.png", rows)
-
-
-def _plot(path: Path, rows: list[Row]) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    names = [row.name for row in reversed(rows)]
-    axes.barh(names, [row.ratio for row in reversed(rows)], color="#2a78b8", label="measured")
-    aimed = [(row.goal, row.name) for row in reversed(rows) if row.goal is not None]
-    goals, labels = zip(*aimed, strict=True)
-    axes.scatter(goals, labels, color="#c0392b", marker="|", s=220, label="goal: at most")
-    axes.set_xscale("log")
-    axes.axvline(1.0, color="grey", linewidth=0.8)
-    axes.set_xlabel("ratio to MLflow 3.17.2 (the last row: to the native call); smaller is better")
-    axes.legend(loc="upper right", frameon=False)
-    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
