@@ -9,6 +9,7 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,8 @@ def fetch(
             job = _Fetch(store, path, cache, place, tell, _known(cache, address), threading.Event())
             files = job.run(allow, ignore)
             home = cache.publish(place / "entry", address, files)
-        tidy(cache, sum(kept.size for name, kept in files.items() if kept is not job.known.get(name)))
+        with suppress(OSError):  # what was fetched is here, whether or not something else can be removed
+            tidy(cache, sum(kept.size for name, kept in files.items() if kept is not job.known.get(name)))
     return home / "files" / job.name
 
 

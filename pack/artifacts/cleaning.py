@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from pack import settings
 from pack.artifacts import entries
 from pack.artifacts.blobs import hashed, unseal
-from pack.artifacts.entries import Entry
+from pack.artifacts.entries import Entry, Kept
 from pack.artifacts.locks import locked
 from pack.artifacts.shelves import Shelves, shelves, storage
 from pack.errors import StorageFailed
@@ -66,20 +66,25 @@ def clean(*, older_than: float | None = None, everything: bool = False, dry_run:
 
 def verify() -> list[Path]:
     """The files whose bytes are not what was fetched; they are fetched again when they are asked for."""
-    digests: dict[tuple[int, int], str] = {}
-    damaged = []
     with storage():
-        for entry in entries.search(shelves().sources, "*/*"):
-            for name, kept in entry.files.items():
-                path = entry.home / "files" / name
-                with suppress(FileNotFoundError):
-                    status = path.stat()
-                    inode = (status.st_dev, status.st_ino)
-                    digests[inode] = digests.get(inode) or hashed(path)
-                    if digests[inode] != kept.digest:
-                        damaged.append(path)
-                        unseal(path)
+        found = entries.search(shelves().sources, "*/*")
+        files = ((entry.home / "files" / name, kept) for entry in found for name, kept in entry.files.items())
+        damaged = list(_damaged(files))
+        for path in damaged:
+            unseal(path)
     return damaged
+
+
+def _damaged(files: Iterable[tuple[Path, Kept]]) -> Iterator[Path]:
+    """Compare files with their digests; what has several names is read once."""
+    digests: dict[tuple[int, int], str] = {}
+    for path, kept in files:
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            inode = (status.st_dev, status.st_ino)
+            digests[inode] = digests.get(inode) or hashed(path)
+            if digests[inode] != kept.digest:
+                yield path
 
 
 # Bytes that this process brought since it looked at the limit, by cache.

@@ -172,7 +172,7 @@ def _entry(raw: Any, folder: str) -> FileInfo:
     try:
         if not isinstance(name, str) or "/" in name:
             raise InvalidValue("no plain name")
-        path = relative_path(f"{folder}/{relative_path(name)}" if folder else name)
+        path = relative_path(f"{folder}/{name}" if folder else name)
         size = int(raw["file_size"]) if not raw.get("is_dir") and raw.get("file_size") is not None else None
     except (InvalidValue, ValueError, TypeError) as error:
         raise StorageFailed(

@@ -187,6 +187,10 @@ def _storage(path: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"there is no {path!a}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidValue(
+            f"{path!a} cannot be a file name here: file names are {error.encoding}", hint="set PYTHONUTF8=1"
+        ) from error
     except OSError as error:
         raise _failed(path, error) from error
 

@@ -23,7 +23,7 @@ from pack.artifacts.blobs import Blobs
 from pack.artifacts.entries import Kept, private
 from pack.artifacts.leases import Leases
 from pack.artifacts.locks import locked
-from pack.errors import StorageFailed
+from pack.errors import InvalidValue, StorageFailed
 
 _ELSEWHERE = "PACK_CACHE_DIR names another folder for downloads"
 
@@ -90,6 +90,10 @@ def storage() -> Iterator[None]:
     """Say what the disk of the cache refused."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise InvalidValue(
+            f"{error.object!a} cannot be a file name here: file names are {error.encoding}", hint="set PYTHONUTF8=1"
+        ) from error
     except OSError as error:
         raise StorageFailed(
             f"the cache of downloads cannot be used: {error.strerror or type(error).__name__}",

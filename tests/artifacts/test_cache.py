@@ -407,6 +407,43 @@ def test_a_process_that_is_killed_leaves_nothing_to_be_seen_and_the_next_sweeps(
     assert contents(local_path(model)) == below(proxy.files, "model")
 
 
+FORKING = """
+import os, sys, threading, time, pack.artifacts
+fetch = threading.Thread(target=pack.artifacts.local_path, args=sys.argv[1:])
+fetch.start()
+print("begun", flush=True)
+input()
+child = os.fork()
+if not child:
+    time.sleep(60)
+print("forked", flush=True)
+fetch.join()
+print(pack.artifacts.local_path(sys.argv[1]), flush=True)
+os.kill(child, 9)
+"""
+
+
+def test_a_child_that_is_forked_during_a_download_holds_up_nobody(proxy: Proxy, model: str) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def hang(handler: Handler) -> bool:
+        asked.set()
+        release.wait(60)
+        return False
+
+    proxy.misbehave = lambda handler: handler.file == "model/MLmodel" and hang(handler)
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, model]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert asked.wait(60)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "forked\n"]
+    release.set()
+    assert process.communicate(timeout=30)[0].strip().endswith("/files/model")
+
+
 KILLED = """
 import os, signal, sys
 left = int(sys.argv.pop(1))
@@ -660,3 +697,12 @@ def test_a_disk_without_second_names_keeps_copies(
     assert proxy.fetched == sorted(proxy.files)
     assert contents(path) == below(proxy.files, "model")
     assert cache.usage() == 10_000 + len(proxy.files["model/MLmodel"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are always UTF-8")
+def test_a_name_that_this_system_cannot_write_is_a_clear_error(proxy: Proxy) -> None:
+    proxy.files["é.txt"] = b"x"
+    world = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    script = f"import pack.artifacts as a; print(a.local_path({proxy.uri()!r} + chr(233) + '.txt'))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=world, check=False)
+    assert "cannot be a file name here: file names are ascii" in done.stderr

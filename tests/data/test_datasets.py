@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 import pack
 from pack import data
@@ -27,6 +27,7 @@ from pack.errors import InvalidValue, MissingPackage, NotFound
 from pack.tracking import limits
 from tests import strategies
 
+anytime = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FRAME = pd.DataFrame({"age": [31, 45, 27], "plan": ["a", None, "b"], "left": [True, False, True]})
 
 
@@ -160,12 +161,14 @@ def test_data_that_no_schema_can_describe_has_none_and_is_logged_all_the_same(fr
     assert facts["digest"]
 
 
+@anytime
 @given(frame=strategies.frames())
 def test_frames_of_any_kind_can_be_recorded(frame: pd.DataFrame) -> None:
     facts = data.from_pandas(frame).to_dict()
     assert all(value is None or isinstance(value, str) for value in facts.values())
 
 
+@anytime
 @given(array=strategies.arrays())
 def test_arrays_of_any_kind_can_be_recorded(array: Any) -> None:
     facts = data.from_numpy(array, targets={"a": array}).to_dict()

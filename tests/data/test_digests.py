@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pack import data
 from pack.data.pieces import ROWS
 from tests import strategies
 
+anytime = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 _FINITE = st.floats(allow_nan=True)
 _SCALARS = st.none() | st.booleans() | st.integers() | _FINITE | st.text() | st.binary()
 _NESTED = st.recursive(
@@ -88,6 +89,7 @@ def changed(draw: st.DataObject, kind: str) -> tuple[list[Any], list[Any]]:
 
 
 @pytest.mark.parametrize("kind", _COLUMNS)
+@anytime
 @given(draw=st.data())
 def test_one_other_value_in_pandas_is_another_digest(kind: str, draw: st.DataObject) -> None:
     before, after = changed(draw, kind)
@@ -95,6 +97,7 @@ def test_one_other_value_in_pandas_is_another_digest(kind: str, draw: st.DataObj
 
 
 @pytest.mark.parametrize("kind", [kind for kind, column in _COLUMNS.items() if column[2] is not None])
+@anytime
 @given(draw=st.data())
 def test_one_other_value_in_polars_is_another_digest(kind: str, draw: st.DataObject) -> None:
     before, after = changed(draw, kind)
@@ -104,6 +107,7 @@ def test_one_other_value_in_polars_is_another_digest(kind: str, draw: st.DataObj
     assert digest_of(pl.concat([other, one], rechunk=False)[len(before) :]) == digest_of(one)
 
 
+@anytime
 @given(frame=strategies.frames())
 def test_a_copy_and_a_part_of_a_larger_frame_have_the_same_digest(frame: pd.DataFrame) -> None:
     assert digest_of(frame.copy()) == digest_of(frame)
