@@ -54,4 +54,4 @@ def _row(part: str, name: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _seconds(run: Run) -> float | None:
-    return None if run.info.end_time is None else (run.info.end_time - run.info.start_time) / 1000
+    return None if run.info.end_time is None else max(0, run.info.end_time - run.info.start_time) / 1000

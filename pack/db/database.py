@@ -24,6 +24,8 @@ Binds: TypeAlias = Mapping[str, Any] | Sequence[Any]
 _VERSION = "SELECT max(version) FROM pack_schema"
 # What the driver says of a text with half a character in it, and of a number over 64 bits.
 _UNSTORABLE = (UnicodeEncodeError, OverflowError)
+# What it says where the file is at fault; a damaged one can make it quote bytes that are no text.
+_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Connection:
@@ -56,23 +58,21 @@ class Transaction:
     Written as a class because it is entered for every point that is logged.
     """
 
-    __slots__ = ("_begin", "_database", "_handle", "_raw")
+    __slots__ = ("__weakref__", "_begin", "_database", "_handle", "_raw")
 
     def __init__(self, database: Database, begin: str) -> None:
         self._database = database
         self._begin = begin
-        self._handle: Handle | None = None
 
     def __enter__(self) -> Connection:
-        handle = self._database.handle()
-        handle.take()
-        self._handle = handle
+        self._handle = self._database.handle()
+        self._handle.take(self)
         try:
-            self._raw = handle.open()
+            self._raw = self._handle.open()
             self._raw.execute(self._begin)
         except BaseException as error:
             self._undo()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _FAULTS):
                 raise plain(error, self._database.place.database) from error
             raise
         return Connection(self._raw)
@@ -85,31 +85,20 @@ class Transaction:
                 self._raw.execute("COMMIT")
             except BaseException as fault:
                 self._undo()
-                if isinstance(fault, sqlite3.Error):
+                if isinstance(fault, _FAULTS):
                     raise plain(fault, self._database.place.database) from fault
                 raise
-            self._leave()
+            self._handle.leave()
             return
         self._undo()
-        if isinstance(error, (sqlite3.Error, *_UNSTORABLE)):
+        if isinstance(error, (*_FAULTS, *_UNSTORABLE)):
             shown = plain(error, self._database.place.database)
             if shown is not error:
                 raise shown from error
 
-    def __del__(self) -> None:
-        if self._handle is not None:  # an interrupt came just before the block
-            self._undo()
-
     def _undo(self) -> None:
-        self._database.undone += 1  # before the lock is let go, so that whoever gets it next knows
-        if self._handle is not None:
-            self._handle.undo()
-        self._leave()
-
-    def _leave(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            handle.leave()
+        self._handle.undo()
+        self._handle.leave()
 
 
 class Database:
@@ -137,8 +126,11 @@ class Database:
         """What holds this thread's connection."""
         handle: Handle | None = getattr(self._local, "handle", None)
         if handle is None:
-            handle = self._local.handle = Handle(str(self.place.database), self._connect)
+            handle = self._local.handle = Handle(str(self.place.database), self._connect, self._undone)
         return handle
+
+    def _undone(self) -> None:
+        self.undone += 1
 
     def _connect(self) -> sqlite3.Connection:
         self.place.prepare()
@@ -213,7 +205,7 @@ def refused(path: Path) -> Iterator[None]:
     """Say what the database refused as an error of ours."""
     try:
         yield
-    except sqlite3.Error as error:
+    except _FAULTS as error:
         raise plain(error, path) from error
 
 
@@ -225,7 +217,7 @@ def plain(error: Exception, path: Path) -> Exception:
         return InvalidValue(
             "a value cannot be stored", hint="give text without lone surrogates, or numbers of at most 64 bits"
         )
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError)) and not isinstance(error, sqlite3.IntegrityError):
         return StorageFailed(
             f"the database {path} is damaged: {error}",
             hint="restore it from a backup; its artifacts are untouched, and models can be registered again from them",
@@ -237,6 +229,12 @@ def _operational(error: sqlite3.OperationalError, path: Path) -> PackError:
     text = str(error)
     if "locked" in text or "busy" in text:
         return Unavailable(f"the database {path} is busy", hint="another process holds it; try again")
+    if "unable to open" in text:
+        return StorageFailed(
+            f"the database {path} cannot be opened",
+            hint="its folder must be one that you can write, for reading too, and a file handle must be left; "
+            "a store on a read-only disk can be copied elsewhere",
+        )
     return StorageFailed(
         f"the database {path} refused: {text}",
         hint="free some space, or check the rights of the file and its folder; what was recorded before is intact",

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet, ref
 
 from pack.errors import InvalidState
 
@@ -20,43 +21,45 @@ from pack.errors import InvalidState
 _gate = threading.RLock()
 _forking = threading.Event()
 _all: WeakSet[Handle] = WeakSet()
-_stopped: list[Handle] = []
 
 
 class Handle:
-    """The connection of one thread to a file, taken for each transaction; opened at the first use."""
+    """The connection of one thread to a file, taken for each transaction; opened at the first use.
 
-    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection]) -> None:
+    No lock is held while it is taken: an interrupt (Ctrl-C) can come between any two steps, and would leave it locked.
+    It is taken as long as the transaction that took it lives and has not left.
+    """
+
+    def __init__(self, path: str, connect: Callable[[], sqlite3.Connection], undone: Callable[[], None]) -> None:
         self._path = path
         self._connect = connect
+        self._undone = undone
+        self._thread = threading.get_ident()
         self._file: tuple[int, int] | None = None
         self._raw: sqlite3.Connection | None = None
-        self._busy = threading.RLock()
-        self._taken = False
+        self._taken: ReferenceType[object] | None = None
         with _gate:
             _all.add(self)
 
     def __del__(self) -> None:
         self.close()
 
-    def take(self) -> None:
+    def take(self, transaction: object) -> None:
         """Begin to use the connection; raises `InvalidState` where this thread is using it already."""
-        if _forking.is_set():
-            with _gate:  # locks are not fair: without this, a thread that records all the time would let no fork begin
-                pass
-        self._busy.acquire()
-        if self._taken:
-            self._busy.release()
+        if self._taken is not None and self._taken() is not None:
             raise InvalidState(
                 "this thread is in the middle of another call to the store",
                 hint="let a signal handler set a flag, and call the store where the program sees it",
             )
-        self._taken = True
+        self._taken = ref(transaction, self._abandoned)
+        while _forking.is_set():
+            self._taken = None
+            with _gate:
+                self._taken = ref(transaction, self._abandoned)
 
     def leave(self) -> None:
         """End the use of the connection."""
-        self._taken = False
-        self._busy.release()
+        self._taken = None
 
     def open(self) -> sqlite3.Connection:
         """The connection; the caller has taken it."""
@@ -76,6 +79,7 @@ class Handle:
 
     def undo(self) -> None:
         """Undo the transaction that is open, if one is."""
+        self._undone()  # before the lock is let go, so that whoever gets it next knows
         try:
             if self._raw is not None and self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
@@ -83,15 +87,18 @@ class Handle:
             self.close()  # the next transaction opens the database anew
 
     def stop(self) -> None:
-        """Wait for the transaction that another thread runs, and close."""
-        self._busy.acquire()
-        if not self._taken:
+        """Wait for the transaction that another thread runs, and close; what the forking thread itself runs goes on."""
+        while self._taken is not None and self._thread != threading.get_ident():
+            time.sleep(0.0002)
+        if self._taken is None:
             with suppress(sqlite3.Error):
                 self.close()
 
-    def go_on(self) -> None:
-        """Let the thread use it again."""
-        self._busy.release()
+    def _abandoned(self, transaction: ReferenceType[object]) -> None:
+        """An interrupt came just before the transaction's block, or at its very end: it is gone, and is undone."""
+        if self._taken is transaction:
+            self.undo()
+            self._taken = None
 
 
 def _file(path: str) -> tuple[int, int] | None:
@@ -106,14 +113,11 @@ def _file(path: str) -> tuple[int, int] | None:
 def _before_fork() -> None:
     _gate.acquire()
     _forking.set()
-    _stopped[:] = list(_all)
-    for handle in _stopped:
+    for handle in list(_all):
         handle.stop()
 
 
 def _after_fork() -> None:
-    while _stopped:
-        _stopped.pop().go_on()
     _forking.clear()
     _gate.release()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from pack.artifacts.local import LocalStore
-from pack.errors import InvalidState, InvalidValue, NotFound
+from pack.errors import InvalidState, InvalidValue, NotFound, StorageFailed
 from pack.plugins import missing
 from pack.tracking import TrackingStore
 from pack.uris import relative_path
@@ -71,8 +72,8 @@ def log_figure(
 ) -> None:
     """Write a figure of matplotlib or plotly in the format that the file's name says."""
     name = relative_path(artifact_file).rpartition("/")[2]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
+    with _scratch(name) as folder:
+        path = folder / name
         if hasattr(figure, "savefig"):
             figure.savefig(path, **(save_kwargs or {}))
         elif hasattr(figure, "write_html") and hasattr(figure, "write_image"):
@@ -85,6 +86,19 @@ def log_figure(
 def joined(folder: str | None, name: str) -> str:
     """A path below a folder of the store."""
     return relative_path(f"{folder.rstrip('/')}/{name}" if folder else name)
+
+
+@contextmanager
+def _scratch(name: str) -> Iterator[Path]:
+    """A temporary folder that a figure is drawn into."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise StorageFailed(
+            f"{name!a} cannot be drawn: {error.strerror or error}",
+            hint="free some space among the temporary files, or set TMPDIR to another folder",
+        ) from error
 
 
 def _write_plotly(figure: Any, path: Path, options: dict[str, Any]) -> None:

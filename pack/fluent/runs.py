@@ -140,7 +140,7 @@ def close_run(run_id: str, status: str) -> None:
     for run in state.pop_to(run_id):
         closing = run.info.run_id
         state.stop_watching(closing)
-        state.store_of(closing).update_run(closing, status=status, end_time=state.now())
+        state.store_of(closing).update_run(closing, status=status, end_time=max(state.now(), run.info.start_time))
         state.ended(closing)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pack import settings
+from pack.errors import PackError
 
 if TYPE_CHECKING:
     from pack.registry import RegistryStore
@@ -39,7 +40,7 @@ _trackings: dict[str, TrackingStore] = {}
 _found: dict[tuple[str | None, ...], TrackingStore] = {}
 _registries: dict[str, RegistryStore] = {}
 # The runs that this process started and has not ended, by the process that started them.
-_open: dict[str, tuple[int, TrackingStore]] = {}
+_open: dict[str, tuple[int, TrackingStore, int]] = {}
 
 
 def set_tracking_uri(uri: str | Path | None) -> None:
@@ -185,7 +186,7 @@ def push(run: Run) -> None:
     global _last_run
     _thread.runs.append(run)
     _thread.last = _last_run = run.info.run_id
-    _open[run.info.run_id] = (os.getpid(), tracking())
+    _open[run.info.run_id] = (os.getpid(), tracking(), run.info.start_time)
 
 
 def pop_to(run_id: str) -> list[Run]:
@@ -246,10 +247,15 @@ def now() -> int:
 def _close_open_runs() -> None:
     """A run that is open when Python ends has finished, or failed if an exception ended it."""
     failed = hasattr(sys, "last_exc") or hasattr(sys, "last_value")
-    for run_id, (pid, store) in list(_open.items()):
-        if pid == os.getpid():
-            stop_watching(run_id)
-            store.update_run(run_id, status="FAILED" if failed else "FINISHED", end_time=now())
+    for run_id, (pid, store, start) in list(_open.items()):
+        if pid != os.getpid():
+            continue
+        stop_watching(run_id)
+        try:
+            store.update_run(run_id, status="FAILED" if failed else "FINISHED", end_time=max(now(), start))
+        except PackError as error:
+            # Nobody is left to catch it; the next run that starts finds this one's process gone, and marks it FAILED.
+            print(f"pack: the run {run_id} could not be ended: {error.message}", file=sys.stderr)
 
 
 def _after_fork() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pack.db.paging import Page
 from pack.errors import NotFound, StorageFailed
 from pack.fluent.search import collected
+from pack.folders import flush
 from pack.registry import RegistryStore
 from pack.tracking import Experiment, LoggedModel, TrackingStore, ViewType
 from pack.tracking.entities import ENDED
@@ -139,6 +140,8 @@ def _remove(path: Path) -> None:
         while os.path.lexists(path):
             with suppress(FileNotFoundError):  # another gc is at work: what it has not removed yet, is removed here
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        with suppress(FileNotFoundError):
+            flush(path.parent)  # before it is forgotten: it must not be there again after a power cut
     except OSError as error:
         raise StorageFailed(
             f"{path.name!a} cannot be removed: {error.strerror}",

@@ -100,9 +100,10 @@ class Models:
             drop_aliases(connection, name, row["id"], [one["alias"] for one in pointing], "model deleted")
             # No model can be called so: a colon is no part of a name.
             connection.execute(
-                """UPDATE registered_models SET deleted_time = :now, deleted_name = name, name = 'trash:' || id
+                """UPDATE registered_models SET deleted_name = name, name = 'trash:' || id, deleted_time = max(:now,
+                    coalesce((SELECT max(deleted_time) + 1 FROM registered_models WHERE deleted_name = :name), 0))
                     WHERE id = :model""",
-                {"now": now(), "model": row["id"]},
+                {"now": now(), "model": row["id"], "name": name},
             )
 
     def restore(self, name: str) -> RegisteredModel:

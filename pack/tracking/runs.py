@@ -26,7 +26,7 @@ _UPSERT_TAG = """INSERT INTO run_tags (run, key, value) VALUES (?, ?, ?)
     ON CONFLICT (run, key) DO UPDATE SET value = excluded.value"""
 _OWNED = """SELECT run_id AS id, owner FROM runs WHERE owner IS NOT NULL AND status = 'RUNNING' UNION ALL
     SELECT model_id, owner FROM logged_models WHERE owner IS NOT NULL AND status = 'PENDING'"""
-_FAIL_RUN = """UPDATE runs SET status = 'FAILED', end_time = coalesce(end_time, ?)
+_FAIL_RUN = """UPDATE runs SET status = 'FAILED', end_time = coalesce(end_time, max(?, start_time))
     WHERE run_id = ? AND status = 'RUNNING'"""
 _FAIL_MODEL = f"""UPDATE logged_models SET status = 'FAILED', status_message = '{ENDED}',
     last_updated_timestamp = ? WHERE model_id = ? AND status = 'PENDING'"""

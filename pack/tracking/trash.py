@@ -13,9 +13,9 @@ _RUNS = """SELECT 'run' AS kind, run_id AS id, name, deleted_time, artifact_uri 
     WHERE lifecycle_stage = 'deleted' AND coalesce(deleted_time, 0) <= :before"""
 _MODELS = """SELECT 'logged model' AS kind, model_id AS id, name, deleted_time, artifact_location AS location
     FROM logged_models WHERE lifecycle_stage = 'deleted' AND coalesce(deleted_time, 0) <= :before"""
-# An experiment can go when nothing in it has to stay.
+# An experiment can go when nothing in it has to stay; the default one stays, for what is recorded without any.
 _EXPERIMENTS = """SELECT 'experiment' AS kind, CAST(id AS TEXT) AS id, name, deleted_time, artifact_location AS location
-    FROM experiments WHERE lifecycle_stage = 'deleted' AND coalesce(deleted_time, 0) <= :before"""
+    FROM experiments WHERE lifecycle_stage = 'deleted' AND id != 0 AND coalesce(deleted_time, 0) <= :before"""
 _IDS = {"run": "run_id", "logged model": "model_id"}
 _TABLES = {"run": "runs", "logged model": "logged_models"}
 
