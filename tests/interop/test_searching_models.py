@@ -199,6 +199,7 @@ for name, tags in experiments:
 registry = client._get_registry_client().store
 for name, tags, versions in models:
     client.create_registered_model(name, tags)
+    time.sleep(0.002)
     for number, (facts, alias) in enumerate(versions):
         version = registry.create_model_version(name, f"s3://bucket/{name}/{number + 1}").version
         for key, value in facts.items():
@@ -252,6 +253,7 @@ def experiment() -> str:
         time.sleep(0.002)
     for name, tags, versions in MODELS:
         registry.create_registered_model(name, tags=tags)
+        time.sleep(0.002)
         for number, (facts, alias) in enumerate(versions):
             where = f"s3://bucket/{name}/{number + 1}"
             version = registry.create_model_version(name, source=where, storage_location=where, tags=facts).version
