@@ -142,7 +142,8 @@ class Database:
             if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 _use_wal(raw)
             raw.execute("PRAGMA synchronous=FULL")
-            raw.execute("PRAGMA wal_autocheckpoint=10000")
+            # 16 MB of the log: pages that change again and again are written back once.
+            raw.execute("PRAGMA wal_autocheckpoint=4000")
             raw.execute("PRAGMA case_sensitive_like=ON")
             raw.create_function("fold", 1, _fold, deterministic=True)
             _migrate(raw, path)
