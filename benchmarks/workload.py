@@ -40,7 +40,7 @@ def measure_import() -> dict[str, float]:
 
 def measure_first_run() -> dict[str, float]:
     library = importlib.import_module(LIBRARY)
-    return {"first_start_run": seconds(library.start_run)}
+    return {"first_start_run": seconds(lambda: library.start_run())}  # with what it imports when it is first used
 
 
 def measure_log_model() -> dict[str, float]:

@@ -89,10 +89,12 @@ def measure_create_runs() -> dict[str, float]:
         client.set_terminated(run)
 
     took = each(create, SIZE)
-    return {"create_runs": took, "database_bytes": float(Path(NAMES[LIBRARY]).stat().st_size)}
+    return {"create_runs": took}
 
 
 def measure_search() -> dict[str, float]:
+    files = Path(NAMES[LIBRARY]).parent.glob(f"{Path(NAMES[LIBRARY]).name}*")
+    size = float(sum(file.stat().st_size for file in files))  # with the log of a database that was left open
     library, client, _ = opened()
     ids = [client.get_experiment_by_name("many").experiment_id]
     times = 5 if LIBRARY == "mlflow" else 25
@@ -111,7 +113,7 @@ def measure_search() -> dict[str, float]:
     assert frame.shape[0] == min(5_000, SIZE), frame.shape
     # What the other library must answer too.
     answers = {"found_filter_order": sum(found(FILTER, order)), "found_order": sum(found("", order))}
-    return {**figures, **answers}
+    return {**figures, **answers, "database_bytes": size}
 
 
 def measure_history() -> dict[str, float]:

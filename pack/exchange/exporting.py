@@ -12,7 +12,7 @@ from pack.exchange.findings import Findings
 from pack.exchange.folder import Folder
 from pack.exchange.progress import Progress
 from pack.exchange.progress import shown as showing
-from pack.exchange.report import Report, counts
+from pack.exchange.report import PARTS, Report, counts
 from pack.exchange.selection import select
 from pack.exchange.source import Files, Ref, Source
 from pack.exchange.store import Store
@@ -63,6 +63,7 @@ def export_to(
         differing=tuple(findings.differing),
         notes=tuple(findings.notes),
         seconds=time.monotonic() - start,
+        parts=PARTS,
     )
 
 

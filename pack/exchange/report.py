@@ -21,6 +21,7 @@ NOUNS = (
     "files",
     "bytes",
 )
+PARTS = ("metric points", "params", "tags", "datasets", "model links", "aliases")
 _SHOWN = 20
 
 
@@ -47,6 +48,8 @@ class Report:
     differing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    # Kinds that are written as parts of others, such as the points of a run: new ones are not counted apart.
+    parts: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -60,7 +63,7 @@ class Report:
     def rows(self) -> list[tuple[str, str, str, str]]:
         """The table: what, in the source, new, the same here."""
         return [
-            (noun, f"{count.there:,}", f"{count.new:,}", f"{count.same:,}")
+            (noun, f"{count.there:,}", "" if noun in self.parts else f"{count.new:,}", f"{count.same:,}")
             for noun, count in self.counts.items()
             if count.there or count.new
         ]

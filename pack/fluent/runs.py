@@ -10,7 +10,7 @@ from typing import Any
 
 from pack import settings
 from pack.errors import InvalidState, InvalidValue
-from pack.fluent import context, protection, state, system
+from pack.fluent import context, state, system
 from pack.tracking import Metric, Run, RunStatus, RunTag, TrackingStore
 from pack.tracking.owner import this_process
 
@@ -118,6 +118,8 @@ def delete_run(run_id: str, *, force: bool = False) -> None:
 
     >>> delete_run(run.info.run_id)  # doctest: +SKIP
     """
+    from pack.fluent import protection  # the registry is not needed to start a run
+
     protection.delete_run(state.tracking(), state.registry(), run_id, force=force)
 
 
