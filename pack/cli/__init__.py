@@ -38,8 +38,8 @@ class LazyGroup(click.Group):
         self.table = table or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
-        return [*self.table, *super().list_commands(ctx)]
+        """The names, in the order in which they were written."""
+        return [*self.commands, *self.table]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name."""
@@ -50,13 +50,10 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands in `--help`, from the table alone."""
-        if not self.table:
-            super().format_commands(ctx, formatter)
-            return
-        own = [(name, self.commands[name].get_short_help_str()) for name in super().list_commands(ctx)]
+        """The list of commands in `--help`; those of the table are not imported for it."""
+        own = [(name, one.get_short_help_str(limit=90)) for name, one in self.commands.items() if not one.hidden]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()] + own)
+            formatter.write_dl([*own, *((name, line) for name, (_, line) in self.table.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error of ours is a message and a hint on stderr, and exit code 1."""

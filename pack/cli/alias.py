@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from pack.cli import LazyGroup
 from pack.cli.table import as_json, moment, show, show_json
 from pack.cli.words import force, reason
 
@@ -13,7 +14,7 @@ _name = click.argument("name")
 _alias = click.argument("alias_name", metavar="ALIAS")
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def alias() -> None:
     """Say which version is live, and look at which was.
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from pack.cli import LazyGroup
 from pack.cli.table import as_json, show, show_json
 
 _source = click.argument("uri", metavar="URI")
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def artifacts() -> None:
     """Files of runs and models: list them, get them.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pack.cli import LazyGroup
 from pack.cli.table import as_json, moment, show, show_json
 from pack.cli.words import Age
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pack.artifacts.entries import Entry
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def cache() -> None:
     """Look at what was downloaded, and clean it up.
 

@@ -6,12 +6,13 @@ from dataclasses import asdict
 
 import click
 
+from pack.cli import LazyGroup
 from pack.cli.table import as_json, show_facts, show_json
 
 _uri = click.argument("uri", required=False, metavar="[URI]")
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def db() -> None:
     """The database of the store in use, or of `sqlite:///PATH.db`.
 

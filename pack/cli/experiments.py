@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pack.cli import LazyGroup
 from pack.cli.table import as_json, moment, show, show_facts, show_json
 from pack.cli.words import Pair, force, word
 
@@ -17,7 +18,7 @@ _VIEWS = {"active": 1, "deleted": 2, "all": 3, "active_only": 1, "deleted_only":
 _which = word("experiment", "-x", "--experiment-id", "-n", "--experiment-name", metavar="EXPERIMENT")
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def experiments() -> None:
     """Groups of runs: list, show, make, rename, delete, restore them.
 
