@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent.parent
 # Mounted before the root becomes read-only, so that the world at /mnt stays writable.
 HERE = "mount --make-rprivate / && mount --bind {world} /mnt && "
 READ_ONLY = HERE + "mount -o remount,ro,bind / && mount -t tmpfs -o ro tmpfs /dev/shm && cd /mnt && exec {command}"
-NO_TEMPORARY_FILES = HERE + "mount -t tmpfs -o ro tmpfs /tmp && cd /mnt && exec {command}"
+# What lies in /tmp stays to be read: this repository may be there.
+NO_TEMPORARY_FILES = HERE + "mount --bind /tmp /tmp && mount -o remount,ro,bind /tmp && cd /mnt && exec {command}"
 
 
 def travel(

@@ -126,8 +126,9 @@ def leave_behind(folder: Path) -> None:
 
 
 def test_what_a_version_needs_stays_whoever_made_it() -> None:
+    churn = pack.set_experiment("churn").experiment_id
     run, info = log(registered_model_name="churn")
-    pack.delete_experiment("0", force=True)
+    pack.delete_experiment(churn, force=True)
     found = {one.kind: one for one in collect()}
     assert found["logged model"].kept_by == found["experiment"].kept_by == str(Path(info.artifact_path))
     assert found["run"].kept_by == ""
@@ -137,7 +138,7 @@ def test_what_a_version_needs_stays_whoever_made_it() -> None:
     pack.Client().delete_model_version("churn", 1)
     collect()
     assert not Path(info.artifact_path).exists()
-    assert pack.get_experiment_by_name("Default") is None
+    assert pack.get_experiment_by_name("churn") is None
 
 
 def test_a_version_in_the_trash_keeps_its_files_until_it_goes_itself() -> None:
@@ -311,3 +312,13 @@ def test_a_model_that_is_sealed_anew_is_not_the_one_that_was_registered(tmp_path
     code, found = verify("models:/churn/1")
     assert (code, found["changed"], found["sealed"]) == (1, [], True)
     assert found["digest"] != found["registered_digest"]
+
+
+def test_the_default_experiment_stays_for_what_is_recorded_without_any() -> None:
+    run, _ = log()
+    pack.delete_experiment("0")
+    assert "experiment" not in {one.kind for one in collect()}
+    with pytest.raises(NotFound):
+        pack.get_run(run)
+    pack.restore_experiment("0")
+    assert pack.get_experiment("0").name == "Default"
