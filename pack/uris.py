@@ -20,7 +20,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -107,6 +107,8 @@ def parse(text: str | Path) -> Uri:
     """Read a URI or a path into its typed form; raises `InvalidUri` for anything outside the grammar."""
     if isinstance(text, Path):
         return PathUri(text)
+    if not isinstance(text, str):
+        raise _refused(str(text), f"it is no text, but {type(text).__name__}")
     if not text or _has_control(text):
         raise _refused(text, "it is empty or holds control characters")
     match = _SCHEME.match(text)
@@ -125,8 +127,12 @@ def parse(text: str | Path) -> Uri:
     raise _refused(text, f"the scheme {scheme!r} is not known")
 
 
-def relative_path(text: str) -> str:
+def relative_path(text: str | PurePath) -> str:
     """Check a path below an artifact root, such as `plots/curve.png`; raises `InvalidValue` where it could leave it."""
+    if isinstance(text, PurePath):
+        text = text.as_posix()
+    if not isinstance(text, str):
+        raise InvalidValue(f"a path is text, not {type(text).__name__}", hint="give one like plots/curve.png")
     parts = text.split("/")
     bad = (
         text.startswith("/")

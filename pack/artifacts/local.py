@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pack import folders
 from pack.artifacts.store import FileInfo
-from pack.errors import InvalidValue, NotFound, StorageFailed
+from pack.errors import AlreadyExists, InvalidValue, NotFound, StorageFailed
 from pack.uris import relative_path
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -128,7 +128,7 @@ class LocalStore:
             for part in path.split("/") if path else []:
                 if make:
                     _make_below(handle, part)
-                inner = os.open(part, _FOLDER, dir_fd=handle)
+                inner = _inner(handle, part, make=make)
                 os.close(handle)
                 handle = inner
             yield handle
@@ -175,6 +175,16 @@ def _make_below(folder: int, name: str) -> None:
     os.fsync(folder)
 
 
+def _inner(folder: int, name: str, *, make: bool) -> int:
+    """An open handle of a folder in an open one."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except NotADirectoryError as error:
+        if not make:
+            raise
+        raise AlreadyExists(f"{name!a} is a file, and no folder", hint="use another path") from error
+
+
 def _split(path: str) -> tuple[str, str]:
     folder, _, name = relative_path(path).rpartition("/")
     return folder, name
@@ -187,6 +197,8 @@ def _storage(path: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"there is no {path!a}") from error
+    except IsADirectoryError as error:
+        raise AlreadyExists(f"{path!a} is a folder", hint="use another path") from error
     except UnicodeEncodeError as error:
         raise InvalidValue(
             f"{path!a} cannot be a file name here: file names are {error.encoding}", hint="set PYTHONUTF8=1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from typing import Any
 
@@ -56,13 +57,20 @@ class LazyGroup(click.Group):
             formatter.write_dl([*own, *((name, line) for name, (_, line) in self.table.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of ours is a message and a hint on stderr, and exit code 1."""
+        """Run a command; an error of ours or of the disk is a message and a hint on stderr, and exit code 1."""
         try:
             return super().invoke(ctx)
         except PackError as error:
             click.echo(f"error: {error.message}", err=True)
             if error.hint:
                 click.echo(f"  {error.hint}", err=True)
+            ctx.exit(1)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads has seen enough; click ends quietly
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {where}{error.strerror or error}", err=True)
+            click.echo("  look at the disk and the rights of the file", err=True)
             ctx.exit(1)
 
 

@@ -138,6 +138,7 @@ def delete_alias(name: str, alias_name: str, reason: str | None) -> None:
     """
     from pack.fluent import aliases
 
+    aliases.get_alias(name, alias_name)  # deleting one that is not there is no error, but most likely a slip of the pen
     aliases.delete_alias(name, alias_name, reason=reason)
     click.echo(f"@{alias_name} of {name} is gone; its history stays: pack alias history {name}")
 

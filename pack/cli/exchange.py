@@ -54,7 +54,7 @@ def import_(
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("-e", "--experiment", "experiments", multiple=True, help="Only this experiment, with its runs.")
 @click.option("--run", "runs", multiple=True, help="Only this run, with the models that it logged.")
 @click.option("--model", "models", multiple=True, help="Only this registered model, with what its versions came from.")
@@ -74,9 +74,11 @@ def export(
 
     Exit codes: 0 everything is there and the same, 1 something was left out or differs, 2 the command was misspelled.
     """
+    from pack.cli.runs import named
     from pack.exchange import export_to
 
-    _show(export_to(folder, experiments=experiments, runs=runs, models=models), as_json=as_json)
+    run_ids = [named(one).info.run_id for one in runs]
+    _show(export_to(folder, experiments=experiments, runs=run_ids, models=models), as_json=as_json)
 
 
 def _show(report: Report, *, as_json: bool) -> None:

@@ -154,7 +154,7 @@ def describe_model(target: str, text: str | None, file: Path | None) -> None:
     if (text is None) == (file is None):
         raise click.UsageError("Give the text, or a file that holds it.")
     registry, (name, version) = state.registry(), parted(target)
-    words = str(text) if file is None else file.read_text(encoding="utf-8")
+    words = str(text) if file is None else _text_of(file)
     if version is None:
         registry.update_registered_model(name, description=words)
     else:
@@ -242,6 +242,15 @@ def parted(target: str) -> tuple[str, int | None]:
 
     name, mark, version = target.removeprefix("models:/").partition("/")
     return name, version_number(version) if mark else None
+
+
+def _text_of(file: Path) -> str:
+    from pack.errors import InvalidValue
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"{file} is no text in UTF-8", hint="give a Markdown file") from error
 
 
 def _show_model(name: str, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pack.tracking import Run
 
 _MOST_POINTS = 5_000
+_MOST = 1e300  # what is larger, infinities among it, has no place on an axis
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Curve:
 @click.command()
 @click.argument("run_ids", nargs=-1, required=True, metavar="RUN_ID...")
 @click.option("-m", "--metric", "metrics", multiple=True, help="A metric; may be given several times. [all]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A PNG, SVG or PDF file. [default: the terminal]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A PNG, SVG or PDF file. [default: the terminal]",
+)
 @click.option("-x", "--x-axis", type=click.Choice(["step", "time"]), default="step", show_default=True)
 @click.option("--log-y", is_flag=True, help="A logarithmic scale.")
 def plot(run_ids: tuple[str, ...], metrics: tuple[str, ...], output: Path | None, x_axis: str, log_y: bool) -> None:
@@ -45,27 +51,31 @@ def plot(run_ids: tuple[str, ...], metrics: tuple[str, ...], output: Path | None
 
     runs = [named(one) for one in run_ids]
     wanted = metrics or sorted({name for run in runs for name in run.data.metrics if not name.startswith("system/")})
-    plots = {metric: [curve for run in runs if (curve := _curve(run, metric, x_axis))] for metric in wanted}
+    least = 0.0 if log_y else -_MOST
+    plots = {metric: [curve for run in runs if (curve := _curve(run, metric, x_axis, least))] for metric in wanted}
     drawn = {metric: curves for metric, curves in plots.items() if curves}
     if not metrics:  # beside curves, a single value says nothing
         drawn = {metric: curves for metric, curves in drawn.items() if not _is_single(curves)} or drawn
     if not drawn:
-        raise NotFound("these runs have no such metric", hint="look at one: pack runs show RUN_ID")
+        known = any(metric in run.data.metrics for metric in wanted for run in runs)
+        what = f"no values{' above 0' if log_y else ''} to draw" if known else "no such metric"
+        raise NotFound(f"these runs have {what}", hint="look at one: pack runs show RUN_ID")
     if output is None:
         for metric, curves in drawn.items():
             click.echo(_text(metric, curves, x_axis, log_y=log_y))
         return
+    output = output if output.suffix else output.with_name(f"{output.name}.png")
     _draw(output, drawn, x_axis, log_y=log_y)
     click.echo(f"{output}: {', '.join(drawn)}")
 
 
-def _curve(run: Run, metric: str, x_axis: str) -> Curve | None:
+def _curve(run: Run, metric: str, x_axis: str, least: float) -> Curve | None:
     from pack.fluent import state
 
     points = [
         point
         for point in state.tracking().get_metric_history(run.info.run_id, metric)
-        if math.isfinite(point.value)  # a gap in the curve
+        if least < point.value < _MOST  # else a gap in the curve
     ]
     if not points:
         return None
@@ -82,7 +92,9 @@ def _is_single(curves: Sequence[Curve]) -> bool:
 def _text(metric: str, curves: Sequence[Curve], x_axis: str, *, log_y: bool) -> str:
     """A plot of characters."""
     from shutil import get_terminal_size
+    from warnings import catch_warnings, simplefilter
 
+    from pack.errors import InvalidValue
     from pack.plugins import missing
 
     try:
@@ -90,16 +102,23 @@ def _text(metric: str, curves: Sequence[Curve], x_axis: str, *, log_y: bool) -> 
     except ImportError as error:
         raise missing("uniplot", "'packml[plot]', or draw into a file with -o curves.png") from error
     unit = "seconds" if x_axis == "time" else "step"
-    shown = plot_to_string(
-        [curve.ys for curve in curves],
-        [curve.xs for curve in curves],
-        lines=True,
-        title=f"{metric} by {unit}",
-        legend_labels=[curve.label for curve in curves],
-        width=max(20, min(get_terminal_size().columns - 16, 100)),
-        y_as_log=log_y,
-        color=len(curves) > 1,
-    )
+    try:
+        with catch_warnings():
+            simplefilter("ignore")  # of what is too far out, which the error below says
+            shown = plot_to_string(
+                [curve.ys for curve in curves],
+                [curve.xs for curve in curves],
+                lines=True,
+                title=f"{metric} by {unit}",
+                legend_labels=[curve.label for curve in curves],
+                width=max(20, min(get_terminal_size().columns - 16, 100)),
+                y_as_log=log_y,
+                color=len(curves) > 1,
+            )
+    except (ArithmeticError, ValueError) as error:  # such as steps that are too far out for its labels
+        raise InvalidValue(
+            f"the curves of {metric!a} cannot be drawn here", hint="draw them into a file: -o x.png"
+        ) from error
     return str(shown)
 
 

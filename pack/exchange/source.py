@@ -33,6 +33,8 @@ class Files:
     what: str
     findings: Findings
     digests: Mapping[str, str] | None = None
+    ours: bool = False
+    """Whether names of unfinished files mean just that, as in a store of pack's, and need no word."""
 
     def list(self) -> Iterator[tuple[str, int]]:
         """The path and size of each file that can be taken, in the order of the names; the others are reported."""
@@ -68,6 +70,8 @@ class Files:
             self.findings.skip(f"{self.what}, {shown(path)}", error)
             return False
         if path.rpartition("/")[2].startswith(PASSING):
+            if self.ours:
+                return False
             self.findings.skip(f"{self.what}, {shown(path)}", "the name is one of an unfinished file")
             return False
         return True

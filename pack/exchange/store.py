@@ -146,13 +146,14 @@ class Store:
         )
 
     def _files(self, location: str, owner: str, what: str) -> Files | None:
-        if self._roots is not None:
-            return self._roots.files(location, owner=owner, what=what)
-        return self._own(Path(location), what)
+        if self._roots is None:
+            return self._own(Path(location), what)
+        found = self._roots.files(location, owner=owner, what=what)
+        return replace(found, ours=True) if found else None
 
     def _own(self, folder: Path, what: str) -> Files | None:
         try:
-            return Files(Tree(folder), (), what, self._findings) if folder.is_dir() else None
+            return Files(Tree(folder), (), what, self._findings, ours=True) if folder.is_dir() else None
         except OSError:  # a text too long to be a path is none
             return None
 

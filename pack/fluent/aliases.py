@@ -95,6 +95,7 @@ def move(
     What was compared is what is replaced: where someone moves the alias in between, it is compared again.
     """
     target = version_number(version)
+    expect = expect if expect is None or expect is False else version_number(expect)
 
     def point(seen: int | bool | None) -> AliasMove:
         return registry.set_alias(name, alias, target, expect=seen, user_id=context.user(), reason=reason)

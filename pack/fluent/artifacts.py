@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from pack.artifacts.local import LocalStore
 from pack.errors import InvalidValue
 from pack.fluent import files, images, state, tables
+from pack.fluent.recording import moment, whole
 from pack.fluent.runs import current_run_id
 from pack.tracking import RunTag, TrackingStore
 from pack.uris import relative_path
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 _IMAGES = "mlflow.loggedImages"
 
 
-def log_artifact(local_path: str | Path, artifact_path: str | None = None, run_id: str | None = None) -> None:
+def log_artifact(
+    local_path: str | Path, artifact_path: str | PurePath | None = None, run_id: str | None = None
+) -> None:
     """Copy a file into the run's artifacts, below `artifact_path`.
 
     >>> log_artifact("curve.png", artifact_path="plots")  # doctest: +SKIP
@@ -27,7 +30,9 @@ def log_artifact(local_path: str | Path, artifact_path: str | None = None, run_i
     files.log_artifact(_files(run_id), local_path, artifact_path)
 
 
-def log_artifacts(local_dir: str | Path, artifact_path: str | None = None, run_id: str | None = None) -> None:
+def log_artifacts(
+    local_dir: str | Path, artifact_path: str | PurePath | None = None, run_id: str | None = None
+) -> None:
     """Copy everything in a folder into the run's artifacts, below `artifact_path`.
 
     >>> log_artifacts("reports", artifact_path="results")  # doctest: +SKIP
@@ -35,7 +40,7 @@ def log_artifacts(local_dir: str | Path, artifact_path: str | None = None, run_i
     files.log_artifacts(_files(run_id), local_dir, artifact_path)
 
 
-def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
+def log_text(text: str, artifact_file: str | PurePath, run_id: str | None = None) -> None:
     """Write text as a file of the run.
 
     >>> log_text("hello", "notes/hello.txt")  # doctest: +SKIP
@@ -43,7 +48,7 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     files.log_text(_files(run_id), text, artifact_file)
 
 
-def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
+def log_dict(dictionary: Any, artifact_file: str | PurePath, run_id: str | None = None) -> None:
     """Write a dict as a JSON file of the run, or as YAML where the file is named so.
 
     >>> log_dict({"classes": ["a", "b"]}, "classes.json")  # doctest: +SKIP
@@ -51,7 +56,7 @@ def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> 
     files.log_dict(_files(run_id), dictionary, artifact_file)
 
 
-def log_stream(stream: IO[bytes] | IO[str], artifact_file: str, run_id: str | None = None) -> None:
+def log_stream(stream: IO[bytes] | IO[str], artifact_file: str | PurePath, run_id: str | None = None) -> None:
     """Write what a stream holds as a file of the run.
 
     >>> log_stream(open("data.bin", "rb"), "data.bin")  # doctest: +SKIP
@@ -59,7 +64,7 @@ def log_stream(stream: IO[bytes] | IO[str], artifact_file: str, run_id: str | No
     files.log_stream(_files(run_id), stream, artifact_file)
 
 
-def log_figure(figure: Any, artifact_file: str, *, save_kwargs: Mapping[str, Any] | None = None) -> None:
+def log_figure(figure: Any, artifact_file: str | PurePath, *, save_kwargs: Mapping[str, Any] | None = None) -> None:
     """Write a figure of matplotlib or plotly as a file of the run, in the format that the file's name says.
 
     >>> log_figure(figure, "plots/curve.png")  # doctest: +SKIP
@@ -69,7 +74,7 @@ def log_figure(figure: Any, artifact_file: str, *, save_kwargs: Mapping[str, Any
 
 def log_image(
     image: Any,
-    artifact_file: str | None = None,
+    artifact_file: str | PurePath | None = None,
     key: str | None = None,
     step: int | None = None,
     timestamp: int | None = None,
@@ -86,7 +91,7 @@ def log_image(
     put_image(state.store_of(run), run, image, artifact_file, key, step, timestamp)
 
 
-def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
+def log_table(data: Any, artifact_file: str | PurePath, run_id: str | None = None) -> None:
     """Write rows (a DataFrame, or a dict of columns) as a table of the run, after those that it has already.
 
     >>> log_table({"question": ["a", "b"], "score": [1, 2]}, "eval.json")  # doctest: +SKIP
@@ -96,7 +101,7 @@ def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
 
 
 def load_table(
-    artifact_file: str, run_ids: Sequence[str] | None = None, extra_columns: Sequence[str] | None = None
+    artifact_file: str | PurePath, run_ids: Sequence[str] | None = None, extra_columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The rows of a table over the runs of the experiment in use; `extra_columns` are columns of `search_runs`.
 
@@ -107,7 +112,7 @@ def load_table(
     return tables.load_table(state.tracking(), experiment, artifact_file, run_ids=run_ids, extra_columns=extra_columns)
 
 
-def get_artifact_uri(artifact_path: str | None = None) -> str:
+def get_artifact_uri(artifact_path: str | PurePath | None = None) -> str:
     """Where the open run's files lie.
 
     >>> get_artifact_uri("plots")  # doctest: +SKIP
@@ -121,7 +126,7 @@ def put_image(
     tracking: TrackingStore,
     run_id: str,
     image: Any,
-    artifact_file: str | None,
+    artifact_file: str | PurePath | None,
     key: str | None,
     step: int | None,
     timestamp: int | None,
@@ -137,8 +142,8 @@ def put_image(
         return
     if not isinstance(key, str):
         raise InvalidValue(f"the key of images is text, not {type(key).__name__}")
-    when = state.now() if timestamp is None else timestamp
-    images.log_step(store, image, key, step=step or 0, timestamp=when)
+    at = 0 if step is None else whole(step)
+    images.log_step(store, image, key, step=at, timestamp=moment(timestamp))
     tracking.log_batch(run_id, tags=[RunTag(_IMAGES, "True")])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from pack.artifacts.local import LocalStore
 from pack.artifacts.store import FileInfo
 from pack.db.paging import Page
-from pack.fluent import artifacts, context, files, logged, protection, recording, runs, search, state, tables
+from pack.fluent import artifacts, context, files, logged, protection, recording, runs, search, tables
+from pack.fluent.pairs import texts
 from pack.fluent.registry_client import RegistryClient
 from pack.tracking import (
     DatasetInput,
@@ -102,11 +103,11 @@ class Client(RegistryClient):
         run_name: str | None = None,
     ) -> Run:
         """Start a run that no process owns."""
-        given = {str(key): str(value) for key, value in (tags or {}).items()}
+        given = texts(tags, "tags")
         return self._tracking.create_run(
             str(experiment_id),
             user_id=given.get("mlflow.user") or context.user(),
-            start_time=state.now() if start_time is None else start_time,
+            start_time=recording.moment(start_time),
             run_name=run_name or given.get("mlflow.runName") or context.run_name(),
             tags=[RunTag(key, value) for key, value in given.items()],
         )
@@ -132,13 +133,13 @@ class Client(RegistryClient):
     ) -> Page[Run]:
         """A page of runs; its `token` is what the next page starts from. `select` loads only some of their facts."""
         return self._tracking.search_runs(
-            [str(one) for one in ([experiment_ids] if isinstance(experiment_ids, (str, int)) else experiment_ids)],
+            search.experiment_ids_of(experiment_ids),
             filter_string=filter_string,
             view_type=run_view_type,
             max_results=max_results,
             order_by=order_by,
             page_token=page_token,
-            select=select,
+            select=search.listed(select),
         )
 
     def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
@@ -147,8 +148,9 @@ class Client(RegistryClient):
 
     def set_terminated(self, run_id: str, status: str | int | None = None, end_time: int | None = None) -> None:
         """End a run."""
-        when = state.now() if end_time is None else end_time
-        self._tracking.update_run(run_id, status=runs.status_name(status or "FINISHED"), end_time=when)
+        self._tracking.update_run(
+            run_id, status=runs.status_name(status or "FINISHED"), end_time=recording.moment(end_time)
+        )
 
     def delete_run(self, run_id: str, *, force: bool = False) -> None:
         """Move a run to the trash; refused where an alias points at a model of it."""
@@ -178,7 +180,7 @@ class Client(RegistryClient):
         model_id: str | None = None,
     ) -> recording.Recorded | None:
         """Record a point of a metric."""
-        when = state.now() if timestamp is None else timestamp
+        when = recording.moment(timestamp)
         at = 0 if step is None else recording.whole(step)
         self._tracking.log_batch(run_id, metrics=[Metric(key, value, when, at, model_id, dataset_name, dataset_digest)])
         return recording.answer(synchronous)
@@ -224,28 +226,28 @@ class Client(RegistryClient):
 
     # -- files of runs
 
-    def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
+    def log_artifact(self, run_id: str, local_path: str | Path, artifact_path: str | PurePath | None = None) -> None:
         """Copy a file or folder into a run's artifacts."""
         files.log_artifact(self._files(run_id), local_path, artifact_path)
 
-    def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
+    def log_artifacts(self, run_id: str, local_dir: str | Path, artifact_path: str | PurePath | None = None) -> None:
         """Copy everything in a folder into a run's artifacts."""
         files.log_artifacts(self._files(run_id), local_dir, artifact_path)
 
-    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+    def log_text(self, run_id: str, text: str, artifact_file: str | PurePath) -> None:
         """Write text as a file of a run."""
         files.log_text(self._files(run_id), text, artifact_file)
 
-    def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
+    def log_dict(self, run_id: str, dictionary: Any, artifact_file: str | PurePath) -> None:
         """Write a dict as a JSON or YAML file of a run."""
         files.log_dict(self._files(run_id), dictionary, artifact_file)
 
-    def log_stream(self, run_id: str, stream: IO[bytes] | IO[str], artifact_file: str) -> None:
+    def log_stream(self, run_id: str, stream: IO[bytes] | IO[str], artifact_file: str | PurePath) -> None:
         """Write what a stream holds as a file of a run."""
         files.log_stream(self._files(run_id), stream, artifact_file)
 
     def log_figure(
-        self, run_id: str, figure: Any, artifact_file: str, *, save_kwargs: Mapping[str, Any] | None = None
+        self, run_id: str, figure: Any, artifact_file: str | PurePath, *, save_kwargs: Mapping[str, Any] | None = None
     ) -> None:
         """Write a figure of matplotlib or plotly as a file of a run."""
         files.log_figure(self._files(run_id), figure, artifact_file, save_kwargs)
@@ -254,7 +256,7 @@ class Client(RegistryClient):
         self,
         run_id: str,
         image: Any,
-        artifact_file: str | None = None,
+        artifact_file: str | PurePath | None = None,
         key: str | None = None,
         step: int | None = None,
         timestamp: int | None = None,
@@ -263,14 +265,14 @@ class Client(RegistryClient):
         """Write an image as a file of a run, or with `key` as one of a series."""
         artifacts.put_image(self._tracking, run_id, image, artifact_file, key, step, timestamp)
 
-    def log_table(self, run_id: str, data: Any, artifact_file: str) -> None:
+    def log_table(self, run_id: str, data: Any, artifact_file: str | PurePath) -> None:
         """Write rows as a table of a run, after those that it has already."""
         tables.log_table(self._tracking, run_id, data, artifact_file)
 
     def load_table(
         self,
         experiment_id: str,
-        artifact_file: str,
+        artifact_file: str | PurePath,
         run_ids: Sequence[str] | None = None,
         extra_columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
@@ -323,7 +325,7 @@ class Client(RegistryClient):
         """A page of logged models; its `token` is what the next page starts from."""
         terms, measured = search.orders_of_models(order_by, datasets)
         return self._tracking.search_logged_models(
-            [str(one) for one in experiment_ids],
+            search.experiment_ids_of(experiment_ids),
             filter_string=filter_string,
             datasets=measured,
             max_results=100 if max_results is None else max_results,
@@ -337,7 +339,7 @@ class Client(RegistryClient):
 
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags of a logged model."""
-        self._tracking.set_logged_model_tags(model_id, {str(key): str(value) for key, value in tags.items()})
+        self._tracking.set_logged_model_tags(model_id, texts(tags, "tags"))
 
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag of a logged model."""
@@ -345,13 +347,17 @@ class Client(RegistryClient):
 
     def log_model_params(self, model_id: str, params: Mapping[str, Any]) -> None:
         """Record params of a logged model."""
-        self._tracking.log_model_params(model_id, {str(key): str(value) for key, value in params.items()})
+        self._tracking.log_model_params(model_id, texts(params, "params"))
 
-    def log_model_artifact(self, model_id: str, local_path: str | Path, artifact_path: str | None = None) -> None:
+    def log_model_artifact(
+        self, model_id: str, local_path: str | Path, artifact_path: str | PurePath | None = None
+    ) -> None:
         """Copy a file or folder into a logged model that is not finalized yet."""
         files.log_artifact(logged.store_of(self._tracking, model_id), local_path, artifact_path)
 
-    def log_model_artifacts(self, model_id: str, local_dir: str | Path, artifact_path: str | None = None) -> None:
+    def log_model_artifacts(
+        self, model_id: str, local_dir: str | Path, artifact_path: str | PurePath | None = None
+    ) -> None:
         """Copy everything in a folder into a logged model that is not finalized yet."""
         files.log_artifacts(logged.store_of(self._tracking, model_id), local_dir, artifact_path)
 

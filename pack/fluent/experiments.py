@@ -7,6 +7,7 @@ from typing import Any
 
 from pack.errors import AlreadyExists, InvalidState, InvalidValue
 from pack.fluent import protection, state
+from pack.fluent.pairs import pairs
 from pack.tracking import Experiment
 
 
@@ -20,10 +21,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
     if (experiment_name is None) == (experiment_id is None):
         raise InvalidValue("set_experiment needs a name or an id", hint='call set_experiment("churn")')
     store = state.tracking()
-    if experiment_id is not None:
-        found = store.get_experiment(str(experiment_id))
-    else:
-        found = store.get_experiment_by_name(str(experiment_name)) or _made(str(experiment_name))
+    found = _named(experiment_name) if experiment_id is None else store.get_experiment(str(experiment_id))
     if found.lifecycle_stage != "active":
         raise InvalidState(f"the experiment {found.name!r} is deleted", hint="restore it, or use another name")
     state.use_experiment(found.experiment_id)
@@ -35,7 +33,7 @@ def create_experiment(name: str, artifact_location: str | None = None, tags: Map
 
     >>> create_experiment("churn")  # doctest: +SKIP
     """
-    return state.tracking().create_experiment(name, artifact_location=artifact_location, tags=tags)
+    return state.tracking().create_experiment(name, artifact_location=artifact_location, tags=pairs(tags, "tags"))
 
 
 def get_experiment(experiment_id: str) -> Experiment:
@@ -86,7 +84,7 @@ def set_experiment_tags(tags: Mapping[str, Any]) -> None:
 
     >>> set_experiment_tags({"team": "growth"})  # doctest: +SKIP
     """
-    for key, value in tags.items():
+    for key, value in pairs(tags, "tags").items():
         set_experiment_tag(key, value)
 
 
@@ -101,6 +99,16 @@ def delete_experiment_tag(key: str) -> None:
 def _current() -> str:
     runs = state.open_runs()
     return runs[-1].info.experiment_id if runs else state.experiment_id()
+
+
+def _named(name: Any) -> Experiment:
+    """The experiment of a name, made where it is missing; raises `InvalidValue` for what is no text."""
+    if not isinstance(name, str):
+        raise InvalidValue(
+            f"the name of an experiment is text, not {type(name).__name__}",
+            hint="an experiment that exists is chosen by id too: set_experiment(experiment_id=ID)",
+        )
+    return state.tracking().get_experiment_by_name(name) or _made(name)
 
 
 def _made(name: str) -> Experiment:

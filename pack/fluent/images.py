@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import uuid
+from pathlib import PurePath
 from typing import Any
 
 from pack.artifacts.local import LocalStore
@@ -16,7 +17,7 @@ _KEY = re.compile(r"[a-zA-Z0-9_\-./ ]+")
 _THUMBNAIL = 256
 
 
-def log_image(store: LocalStore, image: Any, artifact_file: str) -> None:
+def log_image(store: LocalStore, image: Any, artifact_file: str | PurePath) -> None:
     """Write an image in the format that the file's name says."""
     path = relative_path(artifact_file)
     out = io.BytesIO()

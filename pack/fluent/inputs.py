@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pack.errors import InvalidValue
 from pack.fluent import context, runs, state
+from pack.fluent.pairs import texts
 from pack.tracking import Dataset, DatasetInput, InputTag, LoggedModelInput, LoggedModelOutput
 
 if TYPE_CHECKING:
     from pack.data import Dataset as Data
 
 _CONTEXT = "mlflow.data.context"
+T = TypeVar("T")
 
 
 def log_input(
@@ -54,7 +56,7 @@ def log_inputs(
         )
     inputs = [input_of(one, label, tags) for one, label, tags in zip(given, labels, more, strict=False)]
     run = runs.current_run_id()
-    state.store_of(run).log_inputs(run, datasets=inputs, models=list(models or ()))
+    state.store_of(run).log_inputs(run, datasets=inputs, models=_all(models, LoggedModelInput))
 
 
 def log_outputs(models: Sequence[LoggedModelOutput] | None = None) -> None:
@@ -63,14 +65,24 @@ def log_outputs(models: Sequence[LoggedModelOutput] | None = None) -> None:
     >>> log_outputs([LoggedModelOutput(model_id, step=3)])  # doctest: +SKIP
     """
     run = runs.current_run_id()
-    state.store_of(run).log_outputs(run, list(models or ()))
+    state.store_of(run).log_outputs(run, _all(models, LoggedModelOutput))
+
+
+def _all(given: Sequence[T] | None, kind: type[T]) -> list[T]:
+    """What was given as a list, each of one kind."""
+    for one in given or ():
+        if not isinstance(one, kind):
+            raise InvalidValue(
+                f"{str(one)[:80]!a} is no {kind.__name__}", hint=f"write pack.entities.{kind.__name__}(model_id=...)"
+            )
+    return list(given or ())
 
 
 def input_of(dataset: Any, context: str | None, tags: Mapping[str, str] | None) -> DatasetInput:
     """A dataset as the store keeps it; raises `InvalidValue` for anything else."""
-    labels = [InputTag(key, str(value)) for key, value in (tags or {}).items()]
+    labels = [InputTag(key, value) for key, value in texts(tags, "tags").items()]
     if context is not None:
-        labels.append(InputTag(_CONTEXT, context))
+        labels.append(InputTag(_CONTEXT, str(context)))
     return DatasetInput(record_of(dataset), tuple(labels))
 
 

@@ -84,9 +84,8 @@ def _below(root: Path, path: str) -> Path:
     """A path below a root, which no link may lead out of."""
     found = root / path if path else root
     if not found.exists():
-        raise NotFound(
-            f"there is nothing at {path or root.name!a}", hint="list what there is: pack artifacts list", below=True
-        )
+        what = f"there is nothing at {path!a}" if path else "there are no files there"
+        raise NotFound(what, hint="list what there is: pack artifacts list", below=True)
     if not found.resolve().is_relative_to(root.resolve()):
         raise NotFound(f"{path!a} leads out of the artifacts")
     return found

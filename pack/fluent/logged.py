@@ -11,6 +11,7 @@ from pack.artifacts.local import LocalStore
 from pack.db.grammar import quoted
 from pack.errors import InvalidState, InvalidValue
 from pack.fluent import state
+from pack.fluent.pairs import pairs, texts
 from pack.tracking import LoggedModel, TrackingStore
 
 # MLflow's spellings of the two ends
@@ -50,7 +51,7 @@ def create_external_model(
     >>> create_external_model("vendor-model")  # doctest: +SKIP
     """
     made = initialize_logged_model(
-        name, source_run_id, {**(tags or {}), **_EXTERNAL}, params, model_type, experiment_id
+        name, source_run_id, {**pairs(tags, "tags"), **_EXTERNAL}, params, model_type, experiment_id
     )
     return state.tracking().finalize_logged_model(made.model_id, "READY")
 
@@ -85,7 +86,7 @@ def set_logged_model_tags(model_id: str, tags: Mapping[str, Any]) -> None:
 
     >>> set_logged_model_tags(info.model_id, {"reviewed": "yes"})  # doctest: +SKIP
     """
-    state.tracking().set_logged_model_tags(model_id, {str(key): str(value) for key, value in tags.items()})
+    state.tracking().set_logged_model_tags(model_id, texts(tags, "tags"))
 
 
 def delete_logged_model_tag(model_id: str, key: str) -> None:
@@ -104,7 +105,7 @@ def log_model_params(params: Mapping[str, Any], model_id: str | None = None) -> 
     found = model_id or get_active_model_id()
     if found is None:
         raise InvalidValue("no model is active", hint="pass model_id, or call set_active_model first")
-    state.tracking().log_model_params(found, {str(key): str(value) for key, value in params.items()})
+    state.tracking().log_model_params(found, texts(params, "params"))
 
 
 def set_active_model(*, name: str | None = None, model_id: str | None = None) -> LoggedModel:
@@ -148,12 +149,14 @@ def create(
     owner: str | None = None,
 ) -> LoggedModel:
     """Make a logged model in a store; keys and values become text."""
+    if name and not isinstance(name, str):
+        raise InvalidValue(f"the name of a model is text, not {type(name).__name__}", hint="give one like 'churn'")
     return tracking.create_logged_model(
         experiment_id,
         name=(name or "model").strip("/").replace("/", "-"),
         source_run_id=run_id,
-        tags={str(key): str(value) for key, value in (tags or {}).items()},
-        params={str(key): str(value) for key, value in (params or {}).items()},
+        tags=texts(tags, "tags"),
+        params=texts(params, "params"),
         model_type=kind,
         step=step,
         owner=owner,

@@ -53,4 +53,4 @@ def _refuse(what: str, versions: Iterable[ModelVersion]) -> None:
     held = [f"models:/{one.name}@{alias}" for one in versions for alias in one.aliases]
     if held:
         shown = ", ".join(held[:5]) + (" ..." if len(held) > 5 else "")
-        raise InvalidState(f"{what} holds what {shown} stands for", hint="move the alias first, or pass force=True")
+        raise InvalidState(f"{what} holds what {shown} stands for", hint="move the alias first, or force")

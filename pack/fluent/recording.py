@@ -8,6 +8,7 @@ from typing import Any
 from pack.errors import InvalidValue
 from pack.fluent import state
 from pack.fluent.logged import get_active_model_id
+from pack.fluent.pairs import pairs
 from pack.fluent.runs import current_run_id
 from pack.tracking import Metric, Param, RunTag
 from pack.tracking.limits import BATCH, BATCH_TOTAL
@@ -38,7 +39,7 @@ def log_params(
 
     >>> log_params({"depth": 3, "trees": 100})  # doctest: +SKIP
     """
-    items = [Param(key, str(value)) for key, value in params.items()]
+    items = [Param(key, str(value)) for key, value in pairs(params, "params").items()]
     run = run_id or current_run_id()
     for start in range(0, len(items), BATCH["params"]):
         state.store_of(run).log_batch(run, params=items[start : start + BATCH["params"]])
@@ -78,11 +79,11 @@ def log_metrics(
 
     >>> log_metrics({"accuracy": 0.95, "f1": 0.93})  # doctest: +SKIP
     """
-    when = state.now() if timestamp is None else timestamp
+    when = moment(timestamp)
     model = model_id or get_active_model_id()
-    name, digest = (dataset.name, dataset.digest) if dataset is not None else (None, None)
+    name, digest = _measured_on(dataset)
     at = 0 if step is None else whole(step)
-    points = [Metric(key, value, when, at, model, name, digest) for key, value in metrics.items()]
+    points = [Metric(key, value, when, at, model, name, digest) for key, value in pairs(metrics, "metrics").items()]
     run = run_id or current_run_id()
     for start in range(0, len(points), BATCH["metrics"]):
         state.store_of(run).log_batch(run, metrics=points[start : start + BATCH["metrics"]])
@@ -102,7 +103,7 @@ def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None) -> Record
 
     >>> set_tags({"stage": "baseline", "team": "growth"})  # doctest: +SKIP
     """
-    items = [RunTag(key, str(value)) for key, value in tags.items()]
+    items = [RunTag(key, str(value)) for key, value in pairs(tags, "tags").items()]
     run = current_run_id()
     for start in range(0, len(items), BATCH["tags"]):
         state.store_of(run).log_batch(run, tags=items[start : start + BATCH["tags"]])
@@ -153,6 +154,32 @@ def whole(step: Any) -> int:
     if number != step:
         raise InvalidValue(f"a step is a whole number, not {step!a}")
     return number
+
+
+def moment(timestamp: Any) -> int:
+    """A time in whole milliseconds: now where none is given; fractions, as `time.time() * 1000` has, are cut off."""
+    if timestamp is None:
+        return state.now()
+    if type(timestamp) is int:
+        return timestamp
+    try:
+        return whole(timestamp // 1)
+    except (TypeError, InvalidValue) as error:
+        raise InvalidValue(
+            f"a time is a number of milliseconds since 1970, not {timestamp!a:.80}", hint="pass time.time() * 1000"
+        ) from error
+
+
+def _measured_on(dataset: Any) -> tuple[str | None, str | None]:
+    """The name and digest of the data that a metric was measured on."""
+    if dataset is None:
+        return None, None
+    try:
+        return dataset.name, dataset.digest
+    except AttributeError as error:
+        raise InvalidValue(
+            f"{type(dataset).__name__} is no dataset", hint="make one: pack.data.from_pandas(frame, source=PATH)"
+        ) from error
 
 
 def answer(synchronous: bool | None) -> Recorded | None:

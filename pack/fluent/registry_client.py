@@ -12,6 +12,7 @@ from pack.db.paging import Page
 from pack.errors import InvalidValue
 from pack.fluent import aliases, context, state, versions
 from pack.fluent.locations import path_in
+from pack.fluent.pairs import texts
 from pack.fluent.stages import move_to_stage, newest_in, stages_of, warn_of_stages
 from pack.registry import AliasMove, ModelVersion, RegisteredModel, open_registry
 from pack.registry.names import version_number as number
@@ -41,8 +42,7 @@ class RegistryClient:
         deployment_job_id: str | None = None,
     ) -> RegisteredModel:
         """Register a name."""
-        given = {str(key): str(value) for key, value in (tags or {}).items()}
-        return self._registry.create_registered_model(name, description=description or "", tags=given)
+        return self._registry.create_registered_model(name, description=description or "", tags=texts(tags, "tags"))
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """One registered model."""

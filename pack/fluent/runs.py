@@ -11,7 +11,9 @@ from typing import Any
 from pack import settings
 from pack.errors import InvalidState, InvalidValue
 from pack.fluent import context, state, system
+from pack.fluent.pairs import pairs, texts
 from pack.tracking import Metric, Run, RunStatus, RunTag, TrackingStore
+from pack.tracking.limits import check_status
 from pack.tracking.owner import this_process
 
 _NOTE, _PARENT = "mlflow.note.content", "mlflow.parentRunId"
@@ -42,6 +44,7 @@ def start_run(
 ) -> ActiveRun:
     """Start a run, or with `run_id` go on with one; use it in a `with` block so that it ends with the block.
 
+    A run that is gone on with gets the name, the tags and the description that are given.
     With `log_system_metrics` the load of this machine is recorded while the run is open. Raises `InvalidState` where
     a run is open already and `nested=True` is not given.
 
@@ -58,7 +61,7 @@ def start_run(
         system.ready()
     wanted = run_id or _wanted_run(bool(open_runs))
     if wanted:
-        run = _resumed(wanted, experiment_id, tags)
+        run = _resumed(wanted, experiment_id, run_name, _described(tags, description))
     else:
         run = _new_run(experiment_id, run_name, _run_tags(tags, description, parent_run_id))
     active = ActiveRun(run.info, run.data, run.inputs, run.outputs)
@@ -148,7 +151,12 @@ def close_run(run_id: str, status: str) -> None:
 
 def status_name(status: str | int) -> str:
     """A status by its name, also where it was given as MLflow's number."""
-    return status if isinstance(status, str) else RunStatus(status).name
+    try:
+        return check_status(status if isinstance(status, str) else RunStatus(status).name)
+    except ValueError as error:
+        raise InvalidValue(
+            f"{status!a:.80} is no status of a run", hint=f"use one of {', '.join(one.name for one in RunStatus)}"
+        ) from error
 
 
 def parent_of(store: TrackingStore, run_id: str) -> Run | None:
@@ -180,7 +188,7 @@ def _wanted_run(nested: bool) -> str | None:
     return wanted
 
 
-def _resumed(run_id: str, experiment_id: str | None, tags: Mapping[str, Any] | None) -> Run:
+def _resumed(run_id: str, experiment_id: str | None, run_name: str | None, tags: dict[str, str]) -> Run:
     store = state.tracking()
     run = store.get_run(run_id)
     if run.info.lifecycle_stage != "active":
@@ -189,9 +197,9 @@ def _resumed(run_id: str, experiment_id: str | None, tags: Mapping[str, Any] | N
         raise InvalidValue(f"the run {run_id} is of experiment {run.info.experiment_id}, not {experiment_id}")
     if any(run_id == one.info.run_id for one in state.open_runs()):
         raise InvalidState(f"the run {run_id} is open in this thread already", hint="end it first")
-    store.update_run(run_id, status="RUNNING")
+    store.update_run(run_id, status="RUNNING", run_name=run_name or None)
     if tags:
-        store.log_batch(run_id, tags=[RunTag(str(key), str(value)) for key, value in tags.items()])
+        store.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     return store.get_run(run_id)
 
 
@@ -208,12 +216,18 @@ def _new_run(experiment_id: str | None, run_name: str | None, tags: dict[str, st
     )
 
 
+def _described(tags: Mapping[str, Any] | None, description: str | None) -> dict[str, str]:
+    """Tags as text, with the description as MLflow's tag."""
+    given = texts(tags, "tags")
+    if description is None:
+        return given
+    if _NOTE in given:
+        raise InvalidValue("the description was given twice", hint=f"leave out the tag {_NOTE}")
+    return {**given, _NOTE: str(description)}
+
+
 def _run_tags(tags: Mapping[str, Any] | None, description: str | None, parent: str | None) -> dict[str, str]:
-    given = {str(key): str(value) for key, value in {**settings.run_context(), **(tags or {})}.items()}
-    if description is not None:
-        if _NOTE in given:
-            raise InvalidValue("the description was given twice", hint=f"leave out the tag {_NOTE}")
-        given[_NOTE] = description
+    given = _described({**settings.run_context(), **pairs(tags, "tags")}, description)
     runs = state.open_runs()
     if parent is not None:
         if state.tracking().get_run(parent).info.lifecycle_stage != "active":

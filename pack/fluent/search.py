@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, TypeVar
 
 from pack.db.paging import Page
@@ -48,7 +49,7 @@ def search_runs(
             max_results=size,
             order_by=order_by,
             page_token=token,
-            select=select,
+            select=listed(select),
         )
 
     runs = collected(page, max_results, 5000)
@@ -107,7 +108,7 @@ def search_logged_models(
     """
     if output_format not in {"pandas", "list"}:
         raise InvalidValue(f"{output_format!a} is no output format", hint='use "pandas" or "list"')
-    ids = list(experiment_ids) if experiment_ids is not None else [state.experiment_id()]
+    ids = experiment_ids_of(experiment_ids) if experiment_ids is not None else [state.experiment_id()]
     terms, measured = orders_of_models(order_by, datasets)
 
     def page(size: int, token: str | None) -> Page[LoggedModel]:
@@ -156,10 +157,11 @@ def search_model_versions(
     return collected(page, max_results, 10_000)
 
 
-def collected(page: Callable[[int, str | None], Page[T]], most: int | None, size: int) -> list[T]:
+def collected(page: Callable[[int, str | None], Page[T]], most: Any, size: int) -> list[T]:
     """The results of as many pages as it takes."""
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+    if most is not None and (isinstance(most, bool) or not isinstance(most, Integral) or most < 1):
         raise InvalidValue(f"max_results must be a number from 1 up, not {most!a}")
+    most = None if most is None else int(most)
     found: list[T] = []
     token = None
     while True:
@@ -187,16 +189,31 @@ def orders_of_models(
     return terms, measured
 
 
+def experiment_ids_of(given: Any) -> list[str]:
+    """Ids of experiments as a list of texts; one id may be given as it is."""
+    if isinstance(given, (str, int)):
+        return [str(given)]
+    if not isinstance(given, Iterable):
+        raise InvalidValue(f"experiment ids are a list, not {type(given).__name__}", hint='write ["1", "2"]')
+    return [str(one) for one in given]
+
+
+def listed(given: Sequence[str] | str | None) -> Sequence[str] | None:
+    """Names as a list; one may be given as it is."""
+    return [given] if isinstance(given, str) else given
+
+
 def _experiments(
-    store: TrackingStore, ids: Sequence[str] | None, names: Sequence[str] | None, *, everywhere: bool
+    store: TrackingStore, given: Sequence[str] | None, names: Sequence[str] | None, *, everywhere: bool
 ) -> list[str]:
     """Where to look for runs."""
+    ids = [] if given is None else experiment_ids_of(given)
     if ids and names:
         raise InvalidValue("experiments were given by id and by name", hint="leave one of the two out")
     if names:
-        return [_by_name(store, name) for name in ([names] if isinstance(names, str) else names)]
+        return [_by_name(store, name) for name in listed(names) or ()]
     if ids:
-        return [str(one) for one in ids]
+        return ids
     if everywhere:
         return [one.experiment_id for one in search_experiments(ViewType.ALL)]
     runs = state.open_runs()

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from pack import folders
@@ -15,6 +16,7 @@ from pack.artifacts.local import LocalStore
 from pack.errors import InvalidValue, NotFound, StorageFailed
 from pack.fluent import files, images
 from pack.fluent.frames import frame_of, pandas
+from pack.plugins import missing
 from pack.tracking import RunTag, TrackingStore
 from pack.uris import relative_path
 
@@ -26,7 +28,7 @@ _ENDINGS = (".json", ".parquet")
 _LOCK = ".new-table-lock"  # a name that no listing shows
 
 
-def log_table(tracking: TrackingStore, run_id: str, data: Any, artifact_file: str) -> None:
+def log_table(tracking: TrackingStore, run_id: str, data: Any, artifact_file: str | PurePath) -> None:
     """Write rows as a table of a run, after those that it has already."""
     path = relative_path(artifact_file)
     if not path.endswith(_ENDINGS):
@@ -61,7 +63,7 @@ def _alone(store: LocalStore) -> Iterator[None]:
 def load_table(
     tracking: TrackingStore,
     experiment_id: str,
-    artifact_file: str,
+    artifact_file: str | PurePath,
     *,
     run_ids: Sequence[str] | None = None,
     extra_columns: Sequence[str] | None = None,
@@ -81,7 +83,7 @@ def load_table(
         table = _read(files.store_of(tracking, run.info.run_id), path)
         if table is not None:
             facts = frame_of([run])
-            for column in extra_columns or ():
+            for column in [extra_columns] if isinstance(extra_columns, str) else extra_columns or ():
                 table[column] = _fact(facts, column)
             tables.append(table)
     if not tables:
@@ -101,15 +103,31 @@ def _frame(data: Any) -> pd.DataFrame:
     frame: pd.DataFrame
     if isinstance(data, made.DataFrame):
         frame = data.copy(deep=False)
-        return frame
-    if not isinstance(data, Mapping):
+    elif isinstance(data, Mapping):
+        frame = _frame_of_columns({str(key): value for key, value in data.items()})
+    else:
         raise InvalidValue(f"{type(data).__name__} is no table", hint="give a DataFrame, or a dict of columns")
-    columns = {str(key): list(value) if isinstance(value, (list, tuple)) else [value] for key, value in data.items()}
+    if not frame.columns.is_unique:
+        raise InvalidValue("two columns of a table have the same name", hint="name each column once")
+    return frame
+
+
+def _frame_of_columns(columns: dict[str, Any]) -> pd.DataFrame:
+    """A row for each value of the columns (lists, arrays, Series); a single value stands in every row."""
+    many = {name: list(value) for name, value in columns.items() if _is_column(value)}
+    rows = max(map(len, many.values()), default=1)
+    cells = {name: many[name] if name in many else [value] * rows for name, value in columns.items()}
     try:
-        frame = made.DataFrame(columns)
+        frame: pd.DataFrame = pandas().DataFrame(cells)
     except ValueError as error:
         raise InvalidValue("the columns of a table differ in length", hint="give lists of one length") from error
     return frame
+
+
+def _is_column(value: Any) -> bool:
+    if isinstance(value, (list, tuple, range)):
+        return True
+    return isinstance(value, (pandas().Series, pandas().Index)) or getattr(value, "ndim", 0) > 0
 
 
 def _with_images(store: LocalStore, frame: pd.DataFrame, path: str) -> pd.DataFrame:
@@ -138,21 +156,38 @@ def _read(store: LocalStore, path: str) -> pd.DataFrame | None:
     except NotFound:
         return None
     frame: pd.DataFrame
-    if path.endswith(".parquet"):
-        frame = pandas().read_parquet(io.BytesIO(data))
-    else:
-        found = json.loads(data)
-        frame = pandas().DataFrame(found["data"], columns=found["columns"])
+    try:
+        if path.endswith(".parquet"):
+            frame = pandas().read_parquet(io.BytesIO(data))
+        else:
+            found = json.loads(data)
+            frame = pandas().DataFrame(found["data"], columns=found["columns"])
+    except ImportError as error:
+        raise missing("pyarrow", "pyarrow") from error
+    except (ValueError, KeyError, TypeError, OSError) as error:  # pyarrow's errors are ValueErrors and OSErrors
+        raise InvalidValue(f"the file {path!a} is no table", hint="name the table otherwise") from error
     return frame
 
 
 def _written(frame: pd.DataFrame, path: str) -> bytes:
     if path.endswith(".parquet"):
-        out = io.BytesIO()
-        frame.to_parquet(out, index=False)
-        return out.getvalue()
+        return _parquet(frame)
     text = frame.to_json(orient="split", index=False, date_format="iso", default_handler=str)
     return str(text).encode()
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    out = io.BytesIO()
+    try:
+        frame.to_parquet(out, index=False)
+    except ImportError as error:
+        raise missing("pyarrow", "pyarrow") from error
+    except (ValueError, TypeError) as error:
+        raise InvalidValue(
+            f"these rows cannot be written as Parquet: {error!s:.300}",
+            hint="give columns of one type, or name it .json",
+        ) from error
+    return out.getvalue()
 
 
 def _remember(tracking: TrackingStore, run_id: str, path: str) -> None:

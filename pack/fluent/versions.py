@@ -14,6 +14,7 @@ from pack.db.grammar import quoted
 from pack.errors import AlreadyExists, InvalidValue, NotFound, StorageFailed, Unavailable
 from pack.fluent import context, state
 from pack.fluent.locations import path_in
+from pack.fluent.pairs import texts
 from pack.mlmodel import digests
 from pack.mlmodel.model import MLMODEL
 from pack.registry import ModelVersion, RegistryStore
@@ -59,7 +60,7 @@ def register(
         digest=report.digest,
         description=description or "",
         run_link=run_link,
-        tags={str(key): str(value) for key, value in (tags or {}).items()},
+        tags=texts(tags, "tags"),
     )
     _refuse_removed(tracking, registry, made)
     _tell_logged_model(tracking, registry, made)

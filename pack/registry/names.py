@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from numbers import Integral
 from typing import Any
 
 from pack.errors import InvalidValue
@@ -38,9 +39,10 @@ def version_number(version: Any) -> int:
     """A version, which people also write as text."""
     if isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 19:
         version = int(version)
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 2**63:
+    # NumPy's whole numbers are taken too, as the columns of a table hold them.
+    if isinstance(version, bool) or not isinstance(version, Integral) or not 1 <= int(version) < 2**63:
         raise InvalidValue(f"{str(version)[:50]!a} is not a version", hint="versions are numbers from 1 up")
-    return version
+    return int(version)
 
 
 def check_description(description: str | None) -> str:

@@ -29,7 +29,9 @@ _KEY = re.compile(r"[/\w.\- :]+")
 
 def check_key(key: Any, noun: str) -> str:
     """A metric's, param's or tag's name; raises `InvalidValue` for one that no store takes."""
-    return _checked_key(key, noun) if isinstance(key, str) else _checked_key(repr(key)[:100] + "\0", noun)
+    if not isinstance(key, str):
+        raise InvalidValue(f"the name of a {noun} is text, not {type(key).__name__}", hint="write it in quotes")
+    return _checked_key(key, noun)
 
 
 @lru_cache(maxsize=8192)
@@ -61,14 +63,22 @@ def check_point(metric: Metric) -> float:
     value, step, timestamp = metric.value, metric.step, metric.timestamp
     if type(value) is not float:
         try:
-            value = float(value)
+            value = float(_only(value))
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidValue(f"metric {metric.key!r} needs a number, not {type(metric.value).__name__}") from error
     if type(step) is not int or not -INTEGER <= step < INTEGER:
         raise InvalidValue(f"metric {metric.key!r}: the step must be a whole number of 64 bits")
     if type(timestamp) is not int or not 0 <= timestamp < INTEGER:
-        raise InvalidValue(f"metric {metric.key!r}: the timestamp must be milliseconds since 1970, not negative")
+        raise InvalidValue(
+            f"metric {metric.key!r}: the timestamp must be milliseconds since 1970, an int that is not negative, "
+            f"not {timestamp!a:.80}"
+        )
     return value
+
+
+def _only(value: Any) -> Any:
+    """The number in an array of one, as metrics of NumPy and TensorFlow come; anything else as it is."""
+    return value.item() if getattr(value, "size", None) == 1 and hasattr(value, "item") else value
 
 
 def check_step(step: Any) -> int:

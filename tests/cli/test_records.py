@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +134,35 @@ def test_gaps_in_a_curve_are_left_out(call: Call) -> None:
         for step, value in enumerate([1.0, math.nan, math.inf, 0.5]):
             pack.log_metric("loss", value, step=step)
     assert "loss by step" in call("runs", "plot", run.info.run_id).output
+
+
+def test_values_that_have_no_place_on_an_axis_are_left_out(call: Call, tmp_path: Path) -> None:
+    with pack.start_run() as run:
+        for step, value in enumerate([1e308, -1e308, 0.5, -1.0]):
+            pack.log_metric("loss", value, step=step)
+        pack.log_metric("below", -1.0)
+        pack.log_metric("gap", math.nan)
+    assert "loss by step" in call("runs", "plot", run.info.run_id).output
+    call("runs", "plot", run.info.run_id, "-o", str(tmp_path / "a.png"))
+    with pack.start_run() as far:
+        pack.log_metric("loss", 1.0, step=2**62)
+    assert "draw them into a file" in call("runs", "plot", far.info.run_id, code=1).stderr
+    assert "no values above 0" in call("runs", "plot", run.info.run_id, "-m", "below", "--log-y", code=1).stderr
+    assert "no values to draw" in call("runs", "plot", run.info.run_id, "-m", "gap", code=1).stderr
+
+
+def test_a_picture_lies_where_the_command_says(call: Call, runs: list[str], tmp_path: Path) -> None:
+    assert call("runs", "plot", *runs, "-o", str(tmp_path / "plot")).output.startswith(f"{tmp_path / 'plot.png'}: ")
+    assert (tmp_path / "plot.png").is_file()
+    call("runs", "plot", *runs, "-o", str(tmp_path), code=2)
+
+
+def test_a_full_disk_behind_the_output_is_a_message(runs: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pack", "runs", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: No space left on device")
 
 
 def test_files_of_a_run_are_listed_and_fetched(call: Call, runs: list[str], tmp_path: Path) -> None:

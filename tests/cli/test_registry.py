@@ -77,6 +77,7 @@ def test_an_alias_moves_is_compared_and_set_and_goes_back(call: Call, churn: lis
     assert call("verify", "models:/churn@champion~1").output.startswith("OK")
     moved = call("alias", "rollback", "churn", "champion", "--reason", "complaints").output
     assert moved == "@champion of churn: version 2 -> version 1\n"
+    assert "has no alias 'champoin'" in call("alias", "delete", "churn", "champoin", code=1).stderr
     call("alias", "delete", "churn", "champion", "--reason", "retired")
     rows = json.loads(call("alias", "history", "churn", "champion", "--json").output)
     assert [(one["from_version"], one["to_version"], one["reason"]) for one in rows] == [
@@ -163,3 +164,8 @@ def test_a_file_that_is_no_database_is_a_clear_error(call: Call) -> None:
     Path("x.db").write_bytes(b"no database" * 1000)
     assert "damaged" in call("db", "check", "sqlite:///x.db", code=1).stderr
     assert "there is no database" in call("db", "check", "sqlite:///nothing.db", code=1).stderr
+
+
+def test_a_description_is_text(call: Call, churn: list[ModelInfo], tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_bytes(b"\xff\xfe\x00")
+    assert "is no text in UTF-8" in call("models", "describe", "churn", "-f", str(tmp_path / "card.md"), code=1).stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+import pack
 from pack.cli import main
 from tests.exchange import mlruns
 from tests.exchange.mlruns import RUN
@@ -29,6 +30,7 @@ def test_a_folder_is_imported_shown_verified_and_exported(there: Path, tmp_path:
     assert RUN in run("runs", "list", "--experiment", "churn").output
     assert run("verify", "models:/churn/2").output.startswith("OK: 2 files match their digests, the digest it was")
     assert run("export", tmp_path / "out", "--model", "churn").exit_code == 0
+    assert run("export", tmp_path / "one", "--run", RUN[:8]).exit_code == 0
     found = json.loads(run("import", tmp_path / "out", "--json").output)
     assert found["complete"]
     assert {count["new"] for count in found["counts"].values()} == {0}
@@ -62,6 +64,8 @@ def test_what_strangers_wrote_sends_nothing_to_the_terminal(there: Path) -> None
 def test_a_misspelled_command_is_2_and_a_missing_source_1(tmp_path: Path) -> None:
     assert run("import").exit_code == 2
     assert run("import", "x", "--rename", "no-equals-sign").exit_code == 2
+    (tmp_path / "file").touch()
+    assert run("export", tmp_path / "file").exit_code == 2
     missing = run("import", tmp_path / "nothing")
     assert missing.exit_code == 1
     assert "there is nothing at" in missing.output
@@ -76,3 +80,16 @@ def test_a_terminal_sees_how_far_it_is(there: Path) -> None:
     os.close(screen)
     assert "importing" in shown
     assert "100% [####################] 3 of 3 runs and models" in shown
+
+
+def test_the_lock_of_a_table_and_what_a_kill_left_are_no_files_of_a_run(tmp_path: Path) -> None:
+    with pack.start_run() as made:
+        pack.log_table({"a": [1]}, "t.json")
+    Path(made.info.artifact_uri, f".new-{'0' * 16}").touch()
+    done = run("export", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "out").rglob("artifacts/*")] == ["t.json"]
+    (tmp_path / "there").mkdir()
+    there = {**os.environ, "PACK_TRACKING_URI": f"sqlite:///{tmp_path / 'there' / 'other.db'}"}
+    taken = subprocess.run([sys.executable, "-m", "pack", "import", ".pack"], env=there, text=True, capture_output=True)
+    assert taken.returncode == 0, taken.stdout + taken.stderr

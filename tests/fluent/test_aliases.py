@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pack
@@ -44,6 +45,10 @@ def test_the_verbs_move_an_alias_and_show_its_history(register: Register) -> Non
     pack.set_alias("churn", "champion", str(second))
     assert pack.get_alias("churn", "champion").version == second
     assert pack.rollback_alias("churn", "champion", reason="complaints").to_version == first
+    numbers = np.array([first])
+    assert pack.set_alias("churn", "numpy", numbers[0], expect=None).to_version == first
+    assert pack.set_alias("churn", "numpy", str(second), expect=str(first)).to_version == second  # type: ignore[arg-type]
+    pack.delete_alias("churn", "numpy")
     pack.delete_alias("churn", "champion", reason="no more")
     history = pack.alias_history("churn", "champion")
     assert [one.reason for one in history] == ["first", None, "complaints", "no more"]

@@ -44,7 +44,7 @@ def test_a_dict_is_written_as_json_or_yaml_and_odd_values_as_text() -> None:
 
 def test_what_is_not_there_is_not_found() -> None:
     with pack.start_run():
-        with pytest.raises(NotFound, match="there is no nowhere"):
+        with pytest.raises(NotFound, match="there is no 'nowhere'"):
             pack.log_artifact("nowhere")
         with pytest.raises(NotFound, match="no folder"):
             pack.log_artifacts("nowhere")

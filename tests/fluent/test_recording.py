@@ -126,3 +126,24 @@ def test_threads_record_into_one_run_and_nothing_is_lost() -> None:
             thread.join()
     client = pack.Client()
     assert [len(client.get_metric_history(run_id, f"m{number}")) for number in range(8)] == [25] * 8
+
+
+@pytest.mark.parametrize("when", [1_500_000_000_000, np.int64(1_500_000_000_000), 1_500_000_000_000.75])
+def test_a_time_is_taken_as_numpy_and_time_time_give_it(when: int) -> None:
+    client = pack.Client()
+    run = client.create_run("0", start_time=when)
+    pack.log_metric("loss", 1, timestamp=when, run_id=run.info.run_id)
+    client.set_terminated(run.info.run_id, end_time=when)
+    found = client.get_run(run.info.run_id).info
+    point = client.get_metric_history(run.info.run_id, "loss")[0]
+    assert {point.timestamp, found.start_time, found.end_time} == {1_500_000_000_000}
+    with pytest.raises(InvalidValue, match="milliseconds since 1970"):
+        pack.log_metric("loss", 1, timestamp="now", run_id=run.info.run_id)  # type: ignore[arg-type]
+
+
+def test_an_array_of_one_number_is_a_metric() -> None:
+    with pack.start_run() as run:
+        pack.log_metrics({"one": np.array([0.5]), "deep": np.array([[2]])})  # type: ignore[dict-item]
+        with pytest.raises(InvalidValue, match="needs a number, not ndarray"):
+            pack.log_metric("two", np.array([1, 2]))  # type: ignore[arg-type]
+    assert pack.get_run(run.info.run_id).data.metrics == {"one": 0.5, "deep": 2.0}

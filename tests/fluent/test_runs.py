@@ -210,3 +210,15 @@ def test_commit_branch_and_origin_are_recorded_without_credentials(
 def test_a_folder_without_git_has_no_tags_of_it() -> None:
     with pack.start_run() as run:
         assert not [key for key in run.data.tags if ".git." in key]
+
+
+def test_a_run_that_is_gone_on_with_gets_the_name_tags_and_description_that_are_given() -> None:
+    with pack.start_run(run_name="first") as run:
+        pass
+    with pack.start_run(run.info.run_id, run_name="second", tags={"a": 1}, description="# Why") as again:
+        assert again.info.run_name == "second"
+    found = pack.get_run(run.info.run_id)
+    assert (found.info.run_name, found.data.tags["a"]) == ("second", "1")
+    assert found.data.tags["mlflow.note.content"] == "# Why"
+    with pack.start_run(run.info.run_id) as kept:
+        assert kept.info.run_name == "second"

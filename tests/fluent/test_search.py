@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -96,3 +97,19 @@ def test_logged_models_are_found_by_metric_and_dataset() -> None:
     measured = pack.search_logged_models(datasets=[{"dataset_name": "test-set", "dataset_digest": data.digest}])
     assert len(measured) == 3
     assert len(pack.search_logged_models(datasets=[{"dataset_name": "other"}])) == 0
+
+
+def test_one_id_means_that_experiment_and_not_its_digits() -> None:
+    ids = [pack.create_experiment(f"e{number}") for number in range(12)]
+    with pack.start_run(experiment_id=ids[-1]) as run:
+        pack.log_metric("loss", 1.0)
+    assert ids[-1] == "12"
+    for given in ("12", 12, ["12"], (12,), pd.Series(["12"])):
+        assert pack.search_runs(given)["run_id"].tolist() == [run.info.run_id]  # type: ignore[arg-type]
+        assert pack.count_runs(given) == 1  # type: ignore[arg-type]
+        assert len(pack.Client().search_runs(given)) == 1  # type: ignore[arg-type]
+        assert len(pack.search_logged_models(given)) == 0  # type: ignore[arg-type]
+        assert len(pack.Client().search_logged_models(given)) == 0  # type: ignore[arg-type]
+    assert len(pack.search_runs(ids, max_results=np.int64(1), select="metrics.loss")) == 1  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="experiment ids are a list"):
+        pack.search_runs(1.5)  # type: ignore[arg-type]
