@@ -7,6 +7,7 @@ link swapped in between leads outside. A file is written beside its name, flushe
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -23,6 +24,12 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _CHUNK = 1 << 20
+_PASSING = re.compile(r"\.new-([0-9a-f]{16}|[0-9a-f]{32}|table-lock)")
+
+
+def is_passing(name: str) -> bool:
+    """Whether a file of this name is one that is being written, or the lock of tables: no file of anybody's own."""
+    return _PASSING.fullmatch(name) is not None
 
 
 class LocalStore:
@@ -96,7 +103,7 @@ class LocalStore:
         for name, status in sorted(entries):
             if stat.S_ISDIR(status.st_mode):
                 found.append(FileInfo(prefix + name, is_dir=True, file_size=None))
-            elif stat.S_ISREG(status.st_mode) and not name.startswith(".new-"):
+            elif stat.S_ISREG(status.st_mode) and not is_passing(name):
                 found.append(FileInfo(prefix + name, is_dir=False, file_size=status.st_size))
         return found
 

@@ -19,7 +19,7 @@ _SAME = {
     "serve": ("pack.cli.serve:serve", "The same as pack serve."),
     "predict": ("pack.cli.predict:predict", "The same as pack predict."),
 }
-_target = click.argument("target", metavar="NAME[/VERSION]")
+_target = click.argument("target", metavar="NAME[/VERSION|@ALIAS]")
 
 
 @click.group(cls=LazyGroup, table=_SAME)
@@ -237,11 +237,17 @@ def restore_model(target: str) -> None:
 
 
 def parted(target: str) -> tuple[str, int | None]:
-    """The name and the version in `churn`, `churn/3` or `models:/churn/3`."""
-    from pack.registry.names import version_number
+    """The name and the version in `churn`, `churn/3`, `churn@champion` or `models:/churn/3`."""
+    from pack import uris
+    from pack.fluent import state
 
-    name, mark, version = target.removeprefix("models:/").partition("/")
-    return name, version_number(version) if mark else None
+    bare = target.removeprefix("models:/")
+    if "/" not in bare and "@" not in bare:
+        return bare, None
+    uri = uris.parse(f"models:/{bare}")
+    if not isinstance(uri, uris.ModelUri) or uri.path:
+        raise click.UsageError(f"{target!r} is not NAME, NAME/VERSION or NAME@ALIAS.")
+    return uri.name, uri.version or state.registry().resolve(uri).version
 
 
 def _text_of(file: Path) -> str:

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pack.artifacts.local import is_passing
 from pack.errors import InvalidValue
 from pack.exchange.findings import Findings
-from pack.exchange.tree import PASSING, Parts, Tree
+from pack.exchange.tree import Parts, Tree
 from pack.exchange.values import shown
 from pack.registry import AliasMove, ModelVersion, RegisteredModel
 from pack.tracking import Experiment, LoggedModel, Metric, Run
@@ -69,7 +70,7 @@ class Files:
         except InvalidValue as error:
             self.findings.skip(f"{self.what}, {shown(path)}", error)
             return False
-        if path.rpartition("/")[2].startswith(PASSING):
+        if is_passing(path.rpartition("/")[2]):
             if self.ours:
                 return False
             self.findings.skip(f"{self.what}, {shown(path)}", "the name is one of an unfinished file")

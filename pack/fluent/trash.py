@@ -24,8 +24,8 @@ from pack.registry import RegistryStore
 from pack.tracking import Experiment, LoggedModel, TrackingStore, ViewType
 from pack.tracking.entities import ENDED
 
-# What artifacts/local.py and flavors/landing.py call a file and a model while they are being written.
-_HALF_WRITTEN = re.compile(r"\.new-[0-9a-f]{16}|\.artifacts\.new-[a-z0-9_]{8}")
+# What artifacts/local.py, exchange/tree.py and flavors/landing.py call files and models while they are written.
+_HALF_WRITTEN = re.compile(r"\.new-[0-9a-f]{16}(?:[0-9a-f]{16})?|\.artifacts\.new-[a-z0-9_]{8}")
 # A file that is being written changes all the time; one that did not for so long, nobody writes any more.
 _QUIET_SECONDS = 3600
 

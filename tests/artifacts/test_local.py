@@ -91,3 +91,11 @@ def test_a_uri_of_a_store_that_is_not_there_yet_says_so() -> None:
 def test_the_mlmodel_file_itself_stands_for_its_folder(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {}", encoding="utf-8")
     assert local_path(tmp_path / "MLmodel") == tmp_path
+
+
+def test_a_file_of_ones_own_is_listed_whatever_it_looks_like(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "root")
+    for name in (".new-foo", ".new-", "x"):
+        store.put_bytes(b"1", name)
+    (tmp_path / "root" / f".new-{'0' * 16}").write_bytes(b"half")
+    assert [entry.path for entry in store.list()] == [".new-", ".new-foo", "x"]

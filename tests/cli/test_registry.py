@@ -75,6 +75,7 @@ def test_an_alias_moves_is_compared_and_set_and_goes_back(call: Call, churn: lis
     assert "points at version 1" in call("alias", "set", "churn", "champion", "2", "--expect", "3", code=1).stderr
     call("alias", "set", "churn", "champion", "2", "--expect", "1", "--reason", "better")
     assert call("verify", "models:/churn@champion~1").output.startswith("OK")
+    assert call("models", "show", "churn@champion").output.startswith("model         models:/churn/2\n")
     moved = call("alias", "rollback", "churn", "champion", "--reason", "complaints").output
     assert moved == "@champion of churn: version 2 -> version 1\n"
     assert "has no alias 'champoin'" in call("alias", "delete", "churn", "champoin", code=1).stderr
