@@ -121,7 +121,9 @@ def test_a_pipe_or_a_device_is_not_opened(there: Path, here: World) -> None:
     assert any("pipe" in text for text in bring(there, here).skipped)
 
 
-@pytest.mark.parametrize("name", ["a%2fb", "a#b", "x;y", "bad\u202ename", "new\nline", ".new-0123456789abcdef", "x" * 255])
+@pytest.mark.parametrize(
+    "name", ["a%2fb", "a#b", "x;y", "bad\u202ename", "new\nline", ".new-0123456789abcdef", "x" * 255]
+)
 def test_a_file_name_that_has_no_place_here_is_reported(there: Path, here: World, name: str) -> None:
     mlruns.fact(there / "1" / RUN / "artifacts", name, "x")
     report = bring(there, here)
