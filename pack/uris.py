@@ -16,12 +16,13 @@ Forms follow MLflow 3.17 (interoperability facts, URIs).
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pack.errors import InvalidUri, InvalidValue
@@ -125,6 +126,16 @@ def parse(text: str | Path) -> Uri:
     if scheme in STORE_SCHEMES:
         return _store(text, scheme)
     raise _refused(text, f"the scheme {scheme!r} is not known")
+
+
+def disk_path(path: Any) -> Path:
+    """The path of this disk that was given; an empty one, such as an unset variable, does not mean the working folder.
+
+    Raises `InvalidValue` for anything but text that is not empty, or a path.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise InvalidValue(f"{path!a:.80} is no path", hint="give the path of a file or folder, such as 'out/model'")
+    return Path(path)
 
 
 def relative_path(text: str | PurePath) -> str:

@@ -42,6 +42,17 @@ def test_each_command_shows_an_example_in_its_help(command: str) -> None:
     assert re.search(r"example", shown.output, re.IGNORECASE), shown.output
 
 
+@pytest.mark.parametrize("command", commands(main))
+def test_each_option_says_what_it_is_for(command: str) -> None:
+    found: click.Command | None = main
+    for name in command.split()[1:]:
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), name)
+    assert found is not None
+    shown = [one for one in found.params if isinstance(one, click.Option) and not one.hidden]
+    assert [one.opts for one in shown if not one.help] == []
+
+
 @pytest.mark.parametrize("name", [setting.name for setting in settings.all_settings()])
 def test_each_setting_is_documented(name: str) -> None:
     assert f"`{name}`" in ALL

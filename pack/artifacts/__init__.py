@@ -74,7 +74,7 @@ def local_path(
         return path
     from pack.artifacts.copies import copied
 
-    return copied(path, Path(dst) / path.name, allow=allow, ignore=ignore)
+    return copied(path, uris.disk_path(dst) / path.name, allow=allow, ignore=ignore)
 
 
 def found(uri: Uri, *, allow: Patterns = None, ignore: Patterns = None, progress: Progress | None = None) -> Path:

@@ -43,7 +43,7 @@ def download_artifacts(
     path = found(uris.parse(uri), allow=allow, ignore=ignore)
     if dst_path is None:
         return str(path)
-    target = Path(dst_path) / below.rpartition("/")[2]
+    target = uris.disk_path(dst_path) / below.rpartition("/")[2]
     return str(copied(path, target, allow=allow, ignore=ignore))
 
 

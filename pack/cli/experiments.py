@@ -31,8 +31,17 @@ def experiments() -> None:
 @experiments.command(name="list")
 @click.option("--filter", "filter_string", metavar="FILTER", help="Such as: name LIKE 'churn%' AND tags.team = 'x'.")
 @click.option("--order-by", multiple=True, metavar="TERM", help="Such as: name ASC. [default: newest first]")
-@click.option("-v", "--view", type=click.Choice(list(_VIEWS)), default="active", show_default=True)
-@click.option("-n", "--max-results", type=click.IntRange(1, 50_000), default=100, show_default=True)
+@click.option(
+    "-v",
+    "--view",
+    type=click.Choice(list(_VIEWS)),
+    default="active",
+    show_default=True,
+    help="Which ones: in use, in the trash, or all.",
+)
+@click.option(
+    "-n", "--max-results", type=click.IntRange(1, 50_000), default=100, show_default=True, help="How many at most."
+)
 @as_json
 def list_experiments(
     filter_string: str | None, order_by: tuple[str, ...], view: str, max_results: int, as_json: bool
@@ -61,8 +70,14 @@ def list_experiments(
 
 
 @experiments.command(name="search", hidden=True)
-@click.option("-v", "--view", type=click.Choice(list(_VIEWS)), default="active_only")
-@click.option("--max-results", type=click.IntRange(1, 50_000), default=100)
+@click.option(
+    "-v",
+    "--view",
+    type=click.Choice(list(_VIEWS)),
+    default="active_only",
+    help="Which ones: in use, in the trash, or all.",
+)
+@click.option("--max-results", type=click.IntRange(1, 50_000), default=100, help="How many at most.")
 @click.pass_context
 def search_experiments(ctx: click.Context, view: str, max_results: int) -> None:
     """MLflow's spelling of `pack experiments list`.
@@ -108,7 +123,9 @@ def show_experiment(experiment: str, as_json: bool) -> None:
 @experiments.command(name="create")
 @word("name", "-n", "--experiment-name", metavar="NAME")
 @click.option("-l", "--artifact-location", help="A folder for its files. [default: beside the store]")
-@click.option("-t", "--tag", "tags", type=Pair(), multiple=True, metavar="KEY=VALUE")
+@click.option(
+    "-t", "--tag", "tags", type=Pair(), multiple=True, metavar="KEY=VALUE", help="A tag; may be given several times."
+)
 def create_experiment(name: str, artifact_location: str | None, tags: tuple[tuple[str, str], ...]) -> None:
     """Make an experiment, and print its id.
 

@@ -34,7 +34,9 @@ def models() -> None:
 
 @models.command(name="list")
 @click.option("--filter", "filter_string", metavar="FILTER", help="Such as: name LIKE 'churn%' AND tags.team = 'x'.")
-@click.option("-n", "--max-results", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "-n", "--max-results", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most."
+)
 @as_json
 def list_models(filter_string: str | None, max_results: int, as_json: bool) -> None:
     """List the registered models.

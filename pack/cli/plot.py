@@ -38,7 +38,14 @@ class Curve:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A PNG, SVG or PDF file. [default: the terminal]",
 )
-@click.option("-x", "--x-axis", type=click.Choice(["step", "time"]), default="step", show_default=True)
+@click.option(
+    "-x",
+    "--x-axis",
+    type=click.Choice(["step", "time"]),
+    default="step",
+    show_default=True,
+    help="What the x axis shows.",
+)
 @click.option("--log-y", is_flag=True, help="A logarithmic scale.")
 def plot(run_ids: tuple[str, ...], metrics: tuple[str, ...], output: Path | None, x_axis: str, log_y: bool) -> None:
     """Draw the curves of metrics, a plot for each metric, a line for each run.

@@ -22,8 +22,17 @@ _VIEWS = {"active": 1, "deleted": 2, "all": 3, "active_only": 1, "deleted_only":
 _experiment = click.option(
     "-e", "--experiment", "--experiment-id", "--experiment-name", help="Name or id of an experiment. [default: all]"
 )
-_number = click.option("-n", "--max-results", type=click.IntRange(1, 50_000), default=20, show_default=True)
-_view = click.option("-v", "--view", type=click.Choice(list(_VIEWS)), default="active", show_default=True)
+_number = click.option(
+    "-n", "--max-results", type=click.IntRange(1, 50_000), default=20, show_default=True, help="How many at most."
+)
+_view = click.option(
+    "-v",
+    "--view",
+    type=click.Choice(list(_VIEWS)),
+    default="active",
+    show_default=True,
+    help="Which ones: in use, in the trash, or all.",
+)
 run_id = word("run_id", "-r", "--run-id", metavar="RUN_ID")
 
 

@@ -10,6 +10,7 @@ from pack.errors import InvalidValue
 from pack.flavors.base import Config as Config
 from pack.flavors.base import Flavor as Flavor
 from pack.plugins import Entry, Table
+from pack.uris import disk_path
 
 if TYPE_CHECKING:
     from pack.flavors.shell import Extras as Extras
@@ -69,7 +70,7 @@ def save_model(
     """
     from pack.flavors.shell import Extras, save
 
-    return save(model, Path(path), flavor=get(flavor or detect(model), **options), extras=extras or Extras())
+    return save(model, disk_path(path), flavor=get(flavor or detect(model), **options), extras=extras or Extras())
 
 
 def __getattr__(name: str) -> Any:

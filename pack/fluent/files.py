@@ -14,7 +14,7 @@ from pack.artifacts.local import LocalStore
 from pack.errors import InvalidState, InvalidValue, NotFound, StorageFailed
 from pack.plugins import missing
 from pack.tracking import TrackingStore
-from pack.uris import relative_path
+from pack.uris import disk_path, relative_path
 
 _PICTURES = {".png", ".jpeg", ".jpg", ".webp", ".svg", ".pdf"}
 
@@ -29,7 +29,7 @@ def store_of(tracking: TrackingStore, run_id: str, *, write: bool = False) -> Lo
 
 def log_artifact(store: LocalStore, local_path: str | Path, artifact_path: str | PurePath | None = None) -> None:
     """Copy a file or folder to a place below the store."""
-    source = _source(local_path)
+    source = disk_path(local_path)
     if not os.path.exists(source):  # noqa: PTH110 - says no to a name that is too long, where Path raises
         raise NotFound(f"there is no {str(source)[:200]!a}", hint="give the path of a file or folder that exists")
     store.put(source, joined(artifact_path, source.name))
@@ -37,7 +37,7 @@ def log_artifact(store: LocalStore, local_path: str | Path, artifact_path: str |
 
 def log_artifacts(store: LocalStore, local_dir: str | Path, artifact_path: str | PurePath | None = None) -> None:
     """Copy everything in a folder to a place below the store."""
-    source = _source(local_dir)
+    source = disk_path(local_dir)
     if not os.path.isdir(source):  # noqa: PTH112 - as above
         raise NotFound(f"there is no folder {str(source)[:200]!a}", hint="log_artifact takes a single file")
     store.put(source, _folder(artifact_path))
@@ -95,13 +95,6 @@ def log_figure(
         else:
             raise InvalidValue(f"{type(figure).__name__} is no figure", hint="give a figure of matplotlib or plotly")
         store.put(path, relative_path(artifact_file))
-
-
-def _source(path: Any) -> Path:
-    """A path that was given; an empty one, such as an unset variable, does not mean the working folder."""
-    if not isinstance(path, (str, Path)) or not str(path):
-        raise InvalidValue(f"{path!a:.80} is no path", hint="give the path of a file or folder that exists")
-    return Path(path)
 
 
 def joined(folder: str | PurePath | None, name: str) -> str:

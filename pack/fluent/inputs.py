@@ -46,6 +46,10 @@ def log_inputs(
 
     >>> log_inputs(datasets=[train, test], contexts=["training", "eval"])  # doctest: +SKIP
     """
+    if isinstance(datasets, (int, float, str, Mapping)):
+        raise InvalidValue(
+            f"datasets are a list, not {type(datasets).__name__}", hint="for a single one: log_input(...)"
+        )
     given = list(datasets or ())
     labels = list(contexts or [None] * len(given))
     more = list(tags_list or [None] * len(given))

@@ -179,3 +179,21 @@ def test_streams_are_read_whatever_they_hold() -> None:
     with pack.start_run() as run:
         pack.log_stream(io.BytesIO(b"bytes"), "a")
     assert pack.artifacts.load_text(f"runs:/{run.info.run_id}/a") == "bytes"
+
+
+@pytest.mark.parametrize("path", [None, 5, ""])
+def test_a_model_is_saved_at_a_path(path: Any) -> None:
+    with pytest.raises(InvalidValue, match="is no path"):
+        pack.save_model(len, path)
+
+
+def test_what_is_downloaded_goes_to_a_path() -> None:
+    with pack.start_run() as run:
+        pack.log_text("a", "a.txt")
+    with pytest.raises(InvalidValue, match="5 is no path"):
+        pack.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="a.txt", dst_path=5)  # type: ignore[arg-type]
+
+
+def test_datasets_are_a_list() -> None:
+    with pack.start_run(), pytest.raises(InvalidValue, match="datasets are a list, not int"):
+        pack.log_inputs(5)  # type: ignore[arg-type]
