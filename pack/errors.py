@@ -10,7 +10,7 @@
                ├─ PermissionDenied ── Untrusted          the load policy says no
                ├─ Damaged                                bytes differ from their digest
                ├─ TooLarge                               over a limit
-               ├─ Unavailable                            try again later
+               ├─ Unavailable ──── TimedOut              try again later; it took too long
                ├─ StorageFailed                          the disk or database said no
                ├─ MissingPackage                         an optional package is not installed
                └─ ModelFailed                            the model's own code raised
@@ -146,6 +146,13 @@ class Unavailable(PackError):
 
     error_code = "TEMPORARILY_UNAVAILABLE"
     http_status = 503
+
+
+class TimedOut(Unavailable):
+    """An answer did not come within its time."""
+
+    error_code = "DEADLINE_EXCEEDED"
+    http_status = 504
 
 
 class StorageFailed(PackError):

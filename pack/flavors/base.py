@@ -49,6 +49,10 @@ class Flavor:
         """The model's predictions one after another, for those that can."""
         raise InvalidState(f"a {self.name} model does not stream", hint="call predict")
 
+    def rows_are_independent(self, model: Any) -> bool:
+        """Whether each row's prediction depends on that row alone: several requests can then be scored in one call."""
+        return False
+
     def runs_code(self, config: Config) -> str | None:
         """Why reading this model runs code that it carries; None where it cannot."""
         return None

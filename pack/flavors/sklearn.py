@@ -12,6 +12,8 @@ from pack.errors import InvalidValue
 from pack.flavors.base import Config, Flavor
 from pack.trust import payloads
 
+# Methods that look at each row by itself; others, such as fit_predict, look at all of them together.
+_BY_ROW = {"predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform"}
 _FILES = {"skops": "model.skops", "cloudpickle": "model.pkl", "pickle": "model.pkl"}
 
 
@@ -69,6 +71,10 @@ class SKLearn(Flavor):
         if self._method[0] is not model:
             self._method = (model, self._bound(model))
         return self._method[1](rows, **params)
+
+    def rows_are_independent(self, model: Any) -> bool:
+        """So they are for every method that predicts."""
+        return self.predict_fn in _BY_ROW
 
     def runs_code(self, config: Config) -> str | None:
         """Pickles run code; skops files do not."""

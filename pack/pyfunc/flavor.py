@@ -82,6 +82,10 @@ class PythonFunction(Flavor):
         """What the model's own predict_stream yields; raises `InvalidState` where it has none."""
         return model.predict_stream(rows, params)
 
+    def rows_are_independent(self, model: Any) -> bool:
+        """Only a python model itself can say so."""
+        return getattr(getattr(model, "model", None), "rows_are_independent", False) is True
+
     def runs_code(self, config: Config) -> str | None:
         """A python model is code."""
         if config.get("loader_module") == FROM_CODE:

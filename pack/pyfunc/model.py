@@ -32,10 +32,15 @@ class PythonModel:
 
     `predict` may leave out `context` and `params`. Type hints on `model_input` give the signature.
 
+    `rows_are_independent = True` says that the prediction for a row depends on that row alone; a server may then score
+    the rows of several requests in one call.
+
     >>> class Double(PythonModel):
     ...     def predict(self, context, model_input):
     ...         return model_input * 2
     """
+
+    rows_are_independent: bool = False
 
     def load_context(self, context: PythonModelContext) -> None:
         """Prepare the model, once, before its first prediction."""

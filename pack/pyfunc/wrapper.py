@@ -56,6 +56,11 @@ class PyFuncModel:
         return as_given(self._native.model) if self._flavor.name == "python_function" else self._native
 
     @property
+    def rows_are_independent(self) -> bool:
+        """Whether the rows of several requests can be scored in one call; the flavor, or the python model, says so."""
+        return self._flavor.rows_are_independent(self._native)
+
+    @property
     def signature(self) -> ModelSignature | None:
         """What goes in and comes out."""
         return self.metadata.signature

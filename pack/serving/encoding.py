@@ -8,17 +8,57 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from pack.errors import ModelFailed
+
+_EXACT = {int, bool}
+try:
+    from msgspec.json import encode as _quickly
+except ModuleNotFoundError:  # `pack predict` works without the packages of a server
+
+    def _quickly(value: Any, /) -> bytes:  # type: ignore[misc]
+        return json.dumps(value).encode()
 
 
 def encode(predictions: Any, *, wrapped: bool = True) -> bytes:
     """The body of an answer; raises `ModelFailed` for what JSON cannot hold."""
+    values = _listed(predictions) if wrapped else None
+    if values is not None:
+        return b'{"predictions":%b}' % _quickly(values)
     value = _plain(predictions)
     return json.dumps({"predictions": value} if wrapped else value).encode()
+
+
+def encode_parts(predictions: Any, sizes: Sequence[int]) -> list[bytes] | None:
+    """The bodies of answers to requests of so many rows each; None where the predictions are not one for each row."""
+    if not hasattr(predictions, "__len__") or len(predictions) != sum(sizes) or isinstance(predictions, (Mapping, str)):
+        return None
+    values = _listed(predictions)
+    ends = list(accumulate(sizes))
+    if values is not None:
+        parts = (values[end - size : end] for size, end in zip(sizes, ends, strict=True))
+        return [b'{"predictions":%b}' % _quickly(part) for part in parts]
+    rows = predictions.iloc if hasattr(predictions, "iloc") else predictions
+    return [encode(rows[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _listed(predictions: Any) -> list[Any] | None:
+    """The values of an array, where the quick encoder writes each as it should stand; it has no word for NaN."""
+    if type(predictions) is list and set(map(type, predictions)) <= _EXACT:
+        return predictions
+    kind = getattr(getattr(predictions, "dtype", None), "kind", "O")
+    if kind not in "biuf" or not hasattr(predictions, "tolist") or not getattr(predictions, "ndim", 0):
+        return None
+    if hasattr(predictions, "iloc") or (kind == "f" and not bool(np.isfinite(predictions).all())):
+        return None
+    found: list[Any] = predictions.tolist()
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -1,26 +1,43 @@
-"""Scoring without HTTP: bytes of a request in, bytes of an answer out."""
+"""Scoring without HTTP: bytes of requests in, bytes of answers out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from pack.errors import ModelFailed, PackError
 from pack.mlmodel.plan import Plan
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving import bodies
-from pack.serving.encoding import encode
+from pack.serving.encoding import encode, encode_parts
+from pack.serving.parcels import Parcel, parcel_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+logger = logging.getLogger("pack.serving")
 _Decoder = Callable[[bytes, Plan], bodies.Decoded]
 
 
-class Scorer:
-    """A loaded model and the bodies that it takes. Safe to use from several threads if the model is."""
+class Answers(NamedTuple):
+    """The answers to several requests in their order, each a body or an error, and the seconds that it took."""
 
-    def __init__(self, model: PyFuncModel) -> None:
+    bodies: Sequence[bytes | PackError]
+    predicting: float = 0.0
+    encoding: float = 0.0
+
+
+class Scorer:
+    """A loaded model and the bodies that it takes. Safe to use from several threads if the model is.
+
+    `joins` says whether requests may be scored in one call; without it the model decides by its flavor.
+    """
+
+    def __init__(self, model: PyFuncModel, *, joins: bool | None = None) -> None:
         self.model = model
+        self.joins = model.rows_are_independent if joins is None else joins
         self._by_hint = model.metadata.is_signature_from_type_hint
+        self._typed = None if self._by_hint else _typed_reader(model.plan)
         self._decoders: dict[str, _Decoder] = {
             JSON: self._json,
             CSV: bodies.decode_csv,
@@ -32,19 +49,57 @@ class Scorer:
         """The content types of the bodies that are taken."""
         return tuple(self._decoders)
 
-    def score(self, body: bytes, content_type: str = JSON) -> bytes:
-        """Decode, check, predict, encode.
+    def read(self, body: bytes, content_type: str = JSON) -> Parcel:
+        """Decode and check one body.
 
         Raises `BadRequest` for a body that cannot be read, `SchemaMismatch` or `InvalidValue` naming the field for one
-        that does not fit, `ModelFailed` where the model's own code raises.
+        that does not fit.
         """
-        data, params, bare = self._decoders[content_type](body, self.model.plan)
-        return encode(self._predict(data, self.model.plan.params(params)), wrapped=not bare)
+        if content_type == JSON and self._typed is not None:
+            found = self._typed(body)
+            if found is not None:
+                return found
+        return self._closely(body, content_type)
+
+    def answers(self, parcels: Sequence[Parcel]) -> Answers:
+        """Predict and encode: parcels of one key in one call; where that fails each alone, so that one fails alone."""
+        start = perf_counter()
+        try:
+            found = self._predict(parcels[0].join([one.data for one in parcels]), parcels[0].params)
+            predicted = perf_counter()
+            bodies_ = self._encoded(parcels, found)
+        except PackError as error:
+            if len(parcels) == 1:
+                return Answers([error], perf_counter() - start)
+            bodies_ = None
+        if bodies_ is None:
+            return _beside([self.answers([one]) for one in parcels])
+        return Answers(bodies_, predicted - start, perf_counter() - predicted)
+
+    def score(self, body: bytes, content_type: str = JSON) -> bytes:
+        """Read, predict, encode one body; raises what `read` does, and `ModelFailed` where the model's code raises."""
+        answer = self.answers([self.read(body, content_type)]).bodies[0]
+        if isinstance(answer, PackError):
+            raise answer
+        return answer
 
     def predictions(self, body: bytes, content_type: str = JSON) -> Any:
         """The predictions themselves, as the model gives them."""
-        data, params, _ = self._decoders[content_type](body, self.model.plan)
-        return self._predict(data, self.model.plan.params(params))
+        parcel = self._closely(body, content_type)
+        return self._predict(parcel.join([parcel.data]), parcel.params)
+
+    def _closely(self, body: bytes, content_type: str) -> Parcel:
+        data, params, bare = self._decoders[content_type](body, self.model.plan)
+        return parcel_of(data, self.model.plan.params(params), wrapped=not bare)
+
+    def _encoded(self, parcels: Sequence[Parcel], found: Any) -> list[bytes] | None:
+        if len(parcels) == 1:
+            return [encode(found, wrapped=parcels[0].wrapped)]
+        parts = encode_parts(found, [one.rows or 0 for one in parcels])
+        if parts is None:
+            logger.warning("the model does not answer row by row; requests are scored one by one from now on")
+            self.joins = False
+        return parts
 
     def _json(self, body: bytes, plan: Plan) -> bodies.Decoded:
         return bodies.decode_json(body, plan, raw=self._by_hint)
@@ -58,3 +113,17 @@ class Scorer:
             raise ModelFailed(
                 f"the model raised {type(error).__name__}", hint="the server's log has the details under the request id"
             ) from error
+
+
+def _typed_reader(plan: Plan) -> Callable[[bytes], Parcel | None] | None:
+    """The quick reader of JSON; None without the packages of a server, where `pack predict` reads each body closely."""
+    try:
+        from pack.serving.typed import reader_of
+    except ModuleNotFoundError:
+        return None
+    return reader_of(plan, plan.params(None))
+
+
+def _beside(every: Sequence[Answers]) -> Answers:
+    bodies_ = [body for one in every for body in one.bodies]
+    return Answers(bodies_, sum(one.predicting for one in every), sum(one.encoding for one in every))

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOOPBACK = frozenset({"localhost"})
+# Verdicts are kept for so many spellings: every request of one client has the same.
+_MOST_KNOWN, _LONGEST_KNOWN = 256, 256
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -23,6 +25,7 @@ class HostGuard:
     def __init__(self, app: ASGIApp, allowed: Iterable[str] = ()) -> None:
         self.app = app
         self.allowed = _LOOPBACK | {name.lower().rstrip(".") for name in allowed}
+        self._known: dict[bytes | str, bool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
@@ -43,10 +46,9 @@ class HostGuard:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             return None if not hosts and scope["http_version"] == "1.0" else (400, "exactly one Host header is needed")
-        if not self._is_allowed(host_name(hosts[0].decode("latin-1"))):
+        if not self._is_allowed(hosts[0]):
             return 403, "this Host is not served here; the server's --allowed-host option adds one"
-        headers = dict(scope["headers"])
-        if scope["method"] not in _READS and not self._may_send(headers):
+        if scope["method"] not in _READS and not self._may_send(dict(scope["headers"])):
             return 403, "pages of this Origin may not call; the server's --allowed-host option adds its host"
         return None
 
@@ -57,9 +59,17 @@ class HostGuard:
         if origin is None:
             return True
         scheme, separator, rest = origin.decode("latin-1").partition("://")
-        return bool(separator) and scheme in {"http", "https"} and self._is_allowed(host_name(rest))
+        return bool(separator) and scheme in {"http", "https"} and self._is_allowed(rest)
 
-    def _is_allowed(self, name: str | None) -> bool:
+    def _is_allowed(self, given: bytes | str) -> bool:
+        found = self._known.get(given)
+        if found is None:
+            found = self._judged(host_name(given if isinstance(given, str) else given.decode("latin-1")))
+            if len(self._known) < _MOST_KNOWN and len(given) < _LONGEST_KNOWN:
+                self._known[given] = found
+        return found
+
+    def _judged(self, name: str | None) -> bool:
         return name is not None and (name in self.allowed or is_address(name))
 
 

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from pack.errors import BadRequest, TooLarge
 
+_MOST_DIGITS = 18
 
-async def read_body(request: Request, most: int, *, setting: str) -> bytes:
+
+async def read_bytes(scope: Scope, receive: Receive, most: int, *, setting: str) -> bytes:
     """The body of a request; raises `TooLarge` as soon as more than `most` bytes are announced or have come."""
-    announced = request.headers.get("content-length", "")
-    if announced and not (announced.isascii() and announced.isdigit()):
-        raise BadRequest("Content-Length is not a number")
-    if announced and int(announced) > most:
-        raise _too_large(most, setting)
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise HTTPException(415, "compressed bodies are not taken; send it without Content-Encoding")
+    _check_headers(scope, most, setting)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        if len(whole) > most:
+            raise _too_large(most, setting)
+        return whole
     parts: list[bytes] = []
     size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
+    while message["type"] == "http.request":
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _too_large(most, setting)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+    raise BadRequest("the body ended early")
+
+
+def _check_headers(scope: Scope, most: int, setting: str) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit():
+                raise BadRequest("Content-Length is not a number")
+            if len(value) > _MOST_DIGITS or int(value) > most:
                 raise _too_large(most, setting)
-            parts.append(part)
-    except ClientDisconnect as error:
-        raise BadRequest("the body ended early") from error
-    return b"".join(parts)
+        elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            raise HTTPException(415, "compressed bodies are not taken; send it without Content-Encoding")
 
 
 def _too_large(most: int, setting: str) -> TooLarge:

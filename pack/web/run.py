@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from pack.errors import InvalidState, InvalidValue, MissingPackage
 from pack.web.hosts import is_loopback
+from pack.web.memory import settle
 
 DRAIN_SECONDS = 30
 
@@ -69,11 +70,13 @@ def serve(app: ASGIApp, listener: socket.socket, *, ready: Callable[[], None]) -
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         lifespan="on",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=64 * 1024,
     )
+    settle()
     Server(config).run(sockets=[listener])
 
 

@@ -328,3 +328,24 @@ def test_pages_of_other_origins_may_not_score(tmp_path: Path, headers: dict[str,
     body = {"inputs": models.iris()[0][:1].tolist()}
     assert post(client, body, Host="localhost", **headers).status_code == 403
     assert post(client, body, Host="localhost", Origin="http://localhost:3000").status_code == 200
+
+
+def test_several_models_answer_under_their_names(tmp_path: Path) -> None:
+    for name, by in [("one", 1), ("two", 2)]:
+
+        def predict(model_input: Any, by: int = by) -> Any:
+            return [by]
+
+        pack.save_model(predict, tmp_path / name)
+    served = app({name: str(tmp_path / name) for name in ("one", "two")}, trust=True)
+    client = TestClient(served, raise_server_exceptions=False)
+    for path, by in [("/models/one/invocations", 1), ("/models/two/invocations", 2), ("/invocations", 1)]:
+        assert client.post(path, json={"inputs": [0]}).json() == {"predictions": [by]}
+    assert client.post("/models/three/invocations", json={"inputs": [0]}).status_code == 404
+
+
+def test_an_answer_says_where_its_time_went(iris: TestClient) -> None:
+    answer = post(iris, {"inputs": [[5.1, 3.5, 1.4, 0.2]]})
+    spans = dict(span.split(";dur=") for span in answer.headers["server-timing"].split(", "))
+    assert list(spans) == ["parse", "queue", "predict", "encode"]
+    assert all(float(milliseconds) >= 0 for milliseconds in spans.values())
