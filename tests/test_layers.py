@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": GROUND,
     "flavors": GROUND | {"mlmodel", "envs", "trust"},
     "pyfunc": GROUND | {"mlmodel", "envs", "trust", "artifacts", "flavors"},
-    "serving": GROUND | {"mlmodel", "pyfunc", "web"},
+    "serving": GROUND | {"mlmodel", "artifacts", "pyfunc", "web"},
     "tracking": GROUND | {"artifacts", "db", "web"},
     "registry": GROUND | {"artifacts", "db", "web"},
     "fluent": FLUENT_AND_BELOW,

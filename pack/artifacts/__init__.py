@@ -47,6 +47,9 @@ class Location(Protocol):
     def path(self, uri: Uri) -> Path:
         """The file or folder; raises `NotFound` where there is none."""
 
+    def pinned(self, uri: Uri) -> Uri:
+        """The URI of exactly what this one leads to now."""
+
 
 def local_path(
     uri: str | Path,
@@ -92,6 +95,18 @@ def found(uri: Uri, *, allow: Patterns = None, ignore: Patterns = None, progress
             below=True,
         )
     return path
+
+
+def pinned(uri: str | Path) -> Uri:
+    """What a URI leads to now, in a form that does not move: the version behind an alias, a stage or `latest`.
+
+    Raises `NotFound` where there is none.
+
+    >>> pinned("models:/churn@champion")  # doctest: +SKIP
+    ModelUri(name='churn', version=3)
+    """
+    parsed = uris.parse(uri)
+    return _location(parsed).pinned(parsed) if isinstance(parsed, ModelUri) else parsed
 
 
 def listing(uri: str | Path) -> list[FileInfo]:

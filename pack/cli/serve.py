@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
 
@@ -51,6 +52,39 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
     help="Milliseconds that a request waits for others although the model is idle.",
 )
 @click.option("--no-batching", is_flag=True, help="Score each request alone, even where rows are independent.")
+@click.option("--no-follow", is_flag=True, help="Stay with the version that the alias has now.")
+@click.option(
+    "--follow-seconds",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="How often to look where the alias stands.",
+)
+@click.option(
+    "--max-rehearsal-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Milliseconds in which a new version must answer its input example to take over. [any]",
+)
+@click.option(
+    "--shadow",
+    "shadows",
+    multiple=True,
+    metavar="[NAME@]ALIAS",
+    help="An alias or a URI whose version sees a copy of the requests; its answers are compared, never sent.",
+)
+@click.option(
+    "--canary",
+    "canaries",
+    multiple=True,
+    metavar="[NAME@]ALIAS=N%",
+    help="An alias or a URI whose version answers a share of the requests.",
+)
+@click.option("--lazy", is_flag=True, help="Load each model when its first request comes.")
+@click.option(
+    "--max-model-bytes",
+    type=click.IntRange(min=1),
+    help="Bytes that the files of loaded models may have; those not used for longest are let go of. Implies --lazy.",
+)
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further name this server answers for.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Bind an address that other machines can reach.")
 @click.option("--env-manager", type=click.Choice(["local"]), default="local", help="Where to run: this environment.")
@@ -66,6 +100,13 @@ def serve(
     batch_max_rows: int,
     batch_wait_ms: float,
     no_batching: bool,
+    no_follow: bool,
+    follow_seconds: float,
+    max_rehearsal_ms: float | None,
+    shadows: tuple[str, ...],
+    canaries: tuple[str, ...],
+    lazy: bool,
+    max_model_bytes: int | None,
     allowed_hosts: tuple[str, ...],
     allow_unauthenticated: bool,
     env_manager: str,
@@ -88,6 +129,8 @@ def serve(
 
     from pack.serving import app
     from pack.serving.batching import Limits
+    from pack.serving.options import Options
+    from pack.serving.rehearsal import Rehearsal
     from pack.web import run
 
     named = named_models(models)
@@ -102,7 +145,16 @@ def serve(
         timeout=timeout,
         allowed_hosts=(bound, *allowed_hosts),
         trust=trust or None,
-        limits=limits,
+        options=Options(
+            limits=limits,
+            rehearsal=Rehearsal(None if max_rehearsal_ms is None else max_rehearsal_ms / 1000),
+            follow=not no_follow,
+            follow_every=follow_seconds,
+            canaries=canaries_of(canaries, named),
+            shadows=shadows_of(shadows, named),
+            lazy=lazy or max_model_bytes is not None,
+            max_model_bytes=max_model_bytes,
+        ),
     )
     shown = f"[{bound}]" if ":" in bound else bound
     where = f"http://{shown}:{listener.getsockname()[1]}"
@@ -127,3 +179,47 @@ def named_models(given: tuple[str, ...]) -> dict[str, str]:
             )
         found[name] = uri
     return found
+
+
+def shadows_of(given: tuple[str, ...], named: dict[str, str]) -> dict[str, str]:
+    """The URI of each shadow by the name of the model that it follows: `challenger`, `churn@challenger`, or a URI."""
+    return dict(_beside(one, named, "--shadow") for one in given)
+
+
+def canaries_of(given: tuple[str, ...], named: dict[str, str]) -> dict[str, Any]:
+    """The URI and the share of each canary by the name of the model: `challenger=5%`, `churn@challenger=0.5%`."""
+    from pack.serving.options import Canary
+
+    found = {}
+    for one in given:
+        which, separator, percent = one.rpartition("=")
+        share = _share(percent)
+        if not separator or share is None:
+            raise click.BadParameter(f"{one!r} is not ALIAS=N%, such as challenger=5%", param_hint="--canary")
+        name, uri = _beside(which, named, "--canary")
+        found[name] = Canary(uri, share)
+    return found
+
+
+def _share(text: str) -> float | None:
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        return None
+    return share if text.endswith("%") and 0 <= share <= 1 else None
+
+
+def _beside(text: str, named: dict[str, str], option: str) -> tuple[str, str]:
+    """The name of a model that is served, and the URI of what stands beside it."""
+    from pack import uris
+
+    name, alias = next(iter(named)), text
+    first, separator, rest = text.partition("@")
+    if separator and first in named:
+        name, alias = first, rest
+    if ":" in alias or "/" in alias:
+        return name, alias
+    served = uris.parse(named[name])
+    if not isinstance(served, uris.ModelUri):
+        raise click.BadParameter(f"{named[name]} has no aliases; give a URI", param_hint=option)
+    return name, f"models:/{served.name}@{alias}"

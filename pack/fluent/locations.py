@@ -21,6 +21,10 @@ class RunLocation:
             raise NotFound(f"{uri} is no runs: URI")
         return run_path(state.tracking(), uri)
 
+    def pinned(self, uri: Uri) -> Uri:
+        """The same: files of a run stay where they are."""
+        return uri
+
 
 class ModelLocation:
     """A registered version by number, alias, stage or `latest`, or a logged model by its id."""
@@ -32,6 +36,12 @@ class ModelLocation:
         if not isinstance(uri, ModelUri):
             raise NotFound(f"{uri} is no models: URI")
         return version_path(state.registry(), uri)
+
+    def pinned(self, uri: Uri) -> Uri:
+        """The version behind an alias, a stage or `latest`; raises `NotFound` where there is none."""
+        if not isinstance(uri, ModelUri):
+            return uri
+        return ModelUri(uri.name, version=state.registry().resolve(uri).version, path=uri.path)
 
 
 def path_in(tracking: TrackingStore, registry: RegistryStore, uri: Uri) -> Path | None:

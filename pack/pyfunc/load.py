@@ -47,7 +47,8 @@ def load_model(
     if not suppress_warnings:
         _warn_of_versions(home, block)
     native = _read(admission, flavor, config)
-    return PyFuncModel(report.model, flavor, native, home=home, model_config=dict(config.get("config") or {}))
+    found = dict(config.get("config") or {})
+    return PyFuncModel(report.model, flavor, native, home=home, model_config=found, digest=report.digest)
 
 
 def load_native(

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 class PyFuncModel:
     """A loaded model. Data may be a frame, an array, a dict, a list, a sparse matrix, or a Polars or Arrow table."""
 
-    def __init__(self, metadata: Model, flavor: Flavor, native: Any, *, home: Path, model_config: Config) -> None:
+    def __init__(
+        self, metadata: Model, flavor: Flavor, native: Any, *, home: Path, model_config: Config, digest: str = ""
+    ) -> None:
         self.metadata = metadata
         self.model_config = model_config
         self.home = home
+        self.digest = digest
         self._flavor = flavor
         self._native = native
         self.plan = _plan(metadata, native)

@@ -1,11 +1,14 @@
-"""The HTTP side of the scoring server: routes, content types, deadlines."""
+"""The scoring server as an application: what it is made of, and what it does when it starts and stops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,46 +19,47 @@ from starlette.types import ASGIApp
 
 from pack import settings
 from pack.errors import PackError
-from pack.serving.batching import Limits
-from pack.serving.endpoint import Endpoint, Endpoints, Version
+from pack.pyfunc.wrapper import PyFuncModel
+from pack.serving import health
+from pack.serving.following import Follower
 from pack.serving.front import Front
-from pack.version import __version__
-from pack.web.answers import answer_error, json_answer
+from pack.serving.options import Options, endpoints_of
+from pack.web.answers import answer_error
 from pack.web.hosts import HostGuard
-
-if TYPE_CHECKING:
-    from pack.pyfunc.wrapper import PyFuncModel
 
 
 def app(
     model: PyFuncModel | str | Path | Mapping[str, PyFuncModel | str | Path],
     *,
     max_body: int | None = None,
+    timeout: float | None = None,
     allowed_hosts: Iterable[str] | None = None,
     trust: bool | str | None = None,
-    timeout: float | None = None,
-    limits: Limits | None = None,
+    options: Options | None = None,
 ) -> Starlette:
     """A Starlette application that scores one model, or several by name: mount it, test it, or serve it.
 
-    A model is a loaded one or its URI. `max_body` is in bytes, `timeout` in seconds; `limits` say how far requests are
-    gathered. With `allowed_hosts`, requests for other hosts are refused (addresses and loopback names always pass).
+    A model is a loaded one or its URI. `max_body` is in bytes, `timeout` in seconds; `options` say the rest. With
+    `allowed_hosts`, requests for other hosts are refused (addresses and loopback names always pass). While it runs with
+    its lifespan, it follows the aliases in the URIs.
 
     >>> app("models:/churn@champion")  # doctest: +SKIP
     >>> app({"churn": "models:/churn@champion", "price": "models:/price/3"})  # doctest: +SKIP
     """
     models = model if isinstance(model, Mapping) else {"model": model}
+    chosen = options or Options()
     seconds = settings.serve_timeout() if timeout is None else timeout
-    chosen = replace(limits or Limits(), timeout=seconds)
-    loaded = {name: _loaded(one, trust) for name, one in models.items()}
-    endpoints = Endpoints({name: Endpoint(name, Version.of(one, chosen)) for name, one in loaded.items()})
+    chosen = replace(chosen, limits=replace(chosen.limits, timeout=seconds))
     made = ScoringApp(
         routes=ROUTES,
         exception_handlers={PackError: answer_error, HTTPException: answer_error, Exception: answer_error},
+        lifespan=_life,
     )
     made.hosts = None if allowed_hosts is None else tuple(allowed_hosts)
     made.max_body = settings.serve_max_body() if max_body is None else max_body
-    made.state.endpoints = endpoints
+    made.state.endpoints = endpoints_of(models, trust, chosen)
+    made.state.follower = Follower(made.state.endpoints, chosen.follow_every)
+    made.state.drains = False
     return made
 
 
@@ -71,30 +75,29 @@ class ScoringApp(Starlette):
         return front if self.hosts is None else HostGuard(front, self.hosts)
 
 
-def _loaded(model: PyFuncModel | str | Path, trust: bool | str | None) -> PyFuncModel:
-    from pack.pyfunc.load import load_model
-
-    return load_model(model, trust=trust) if isinstance(model, (str, Path)) else model
+@asynccontextmanager
+async def _life(served: Any) -> AsyncIterator[None]:
+    """Follow the aliases while the server runs; SIGHUP asks to look at once."""
+    follower: Follower = served.state.follower
+    follower.start()
+    with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread, or no such signal here
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, follower.ask)
+    try:
+        yield
+    finally:
+        served.state.drains = True
+        await follower.stop()
+        for endpoint in served.state.endpoints:
+            for slot in endpoint.slots.values():
+                slot.unload()
 
 
 async def invocations(request: Request) -> Response:
     """Say how to call: what is posted here was answered before it came this far."""
-    raise HTTPException(405, "post a body to /invocations", headers={"allow": "POST"})
-
-
-async def ping(request: Request) -> Response:
-    """Say that the model is loaded and requests are taken."""
-    return json_answer(request, b"\n")
-
-
-async def version(request: Request) -> Response:
-    """The version of pack."""
-    return json_answer(request, __version__.encode())
+    raise HTTPException(405, "post a body to this path", headers={"allow": "POST"})
 
 
 ROUTES = [
     Route("/invocations", invocations),
-    Route("/ping", ping),
-    Route("/health", ping),
-    Route("/version", version),
+    *health.ROUTES,
 ]

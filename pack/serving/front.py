@@ -1,6 +1,6 @@
 """The short way of a scoring request: from the socket to the model and back, past the router.
 
-Everything else (health, descriptions, errors' details) goes the long way through the Starlette application behind it.
+Everything else (health, descriptions, metrics) goes the long way through the Starlette application behind it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from time import perf_counter
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pack.errors import ModelFailed
 from pack.serving.endpoint import Endpoint
+from pack.serving.scoring import JSON
+from pack.serving.versions import Version
 from pack.web.answers import answer_error, request_id_of
 from pack.web.limits import read_bytes
 
@@ -36,22 +39,26 @@ class Front:
         if endpoint is None:
             await self.app(scope, receive, send)
             return
+        version: Version | None = None
         try:
-            body, timing = await self._score(endpoint, scope, receive)
-        except Exception as error:
-            if isinstance(error, ModelFailed):
-                logger.error("request %s: %s", request_id_of(scope), error.message, exc_info=error.__cause__)  # noqa: TRY400
-            answer = await answer_error(Request(scope), error)
-            await answer(scope, receive, send)
+            content_type = _content_type(scope, endpoint.content_types)
+            body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
+            version = await endpoint.pick()
+            answer, timing = await _score(version, body, content_type)
+        except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
+            response = await _refused(scope, error, version or endpoint.main.current)
+            await response(scope, receive, send)
             return
         headers = [
             *_HEADERS,
-            (b"content-length", b"%d" % len(body)),
+            (b"content-length", b"%d" % len(answer)),
             (b"x-request-id", request_id_of(scope).encode()),
             (b"server-timing", timing),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": answer})
+        if endpoint.shadow is not None and content_type == JSON and version is endpoint.main.current:
+            endpoint.shadow.mirror(body, answer)
 
     def _endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -60,21 +67,31 @@ class Front:
         root: str = scope.get("root_path", "")
         return self._endpoints.get(path.removeprefix(root) if root else path)
 
-    async def _score(self, endpoint: Endpoint, scope: Scope, receive: Receive) -> tuple[bytes, bytes]:
-        version = endpoint.current
-        content_type = _content_type(scope, version.scorer.content_types)
-        body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
-        start = perf_counter()
-        parcel = version.scorer.read(body, content_type)
-        parsing = perf_counter() - start
-        scored = await version.batcher.score(parcel, len(body))
-        timing = b"parse;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
-            parsing * 1e3,
-            scored.queued * 1e3,
-            scored.predicting * 1e3,
-            scored.encoding * 1e3,
-        )
-        return scored.body, timing
+
+async def _score(version: Version, body: bytes, content_type: str) -> tuple[bytes, bytes]:
+    """The answer and where its time went."""
+    start = perf_counter()
+    parcel = version.scorer.read(body, content_type)
+    parsing = perf_counter() - start
+    answer, queued, predicting, encoding, together = await version.batcher.score(parcel, len(body))
+    version.tally.answered((parsing, queued, predicting, encoding), parcel.rows or 1, together)
+    timing = b"parse;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
+        parsing * 1e3,
+        queued * 1e3,
+        predicting * 1e3,
+        encoding * 1e3,
+    )
+    return answer, timing
+
+
+async def _refused(scope: Scope, error: Exception, version: Version | None) -> Response:
+    if isinstance(error, ModelFailed):
+        # What the model raised goes to the log, where the request id finds it, and not to the caller.
+        logger.error("request %s: %s", request_id_of(scope), error.message, exc_info=error.__cause__)
+    response = await answer_error(Request(scope), error)
+    if version is not None:
+        version.tally.failed(response.status_code)
+    return response
 
 
 def _content_type(scope: Scope, taken: tuple[str, ...]) -> str:
@@ -91,5 +108,5 @@ def _content_type(scope: Scope, taken: tuple[str, ...]) -> str:
         return kind
     listed = ", ".join(taken)
     raise HTTPException(
-        415, f"the Content-Type must be one of: {listed} (UTF-8, without other parameters); e.g. application/json"
+        415, f"the Content-Type must be one of: {listed} (UTF-8, without other parameters); e.g. {JSON}"
     )

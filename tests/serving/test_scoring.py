@@ -279,8 +279,11 @@ def test_headers_with_payloads_are_inert(iris: TestClient) -> None:
 
 
 def test_health_and_version_answer(iris: TestClient) -> None:
-    for path in ("/ping", "/health"):
+    for path in ("/ping", "/livez", "/readyz"):
         assert (iris.get(path).status_code, iris.get(path).text) == (200, "\n")
+    found = iris.get("/health")
+    assert (found.status_code, found.json()["status"]) == (200, "ok")
+    assert found.json()["models"][0]["champion"]["digest"].startswith("sha256:")
     assert iris.get("/version").text == pack.__version__
 
 
