@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pack import settings
 from pack.cli.table import trust_option
+
+if TYPE_CHECKING:
+    from pack.serving.capture import CapturePlan
 
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 
@@ -85,6 +89,15 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
     type=click.IntRange(min=1),
     help="Bytes that the files of loaded models may have; those not used for longest are let go of. Implies --lazy.",
 )
+@click.option("--access-log", is_flag=True, help="Write a line of JSON for each request to standard output.")
+@click.option(
+    "--capture",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write a sample of requests and answers into Parquet files in this folder.",
+)
+@click.option("--capture-share", default="100%", show_default=True, metavar="N%", help="The share that is captured.")
+@click.option("--capture-redact", multiple=True, metavar="COLUMN", help="A column that is captured without values.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further name this server answers for.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Bind an address that other machines can reach.")
 @click.option("--env-manager", type=click.Choice(["local"]), default="local", help="Where to run: this environment.")
@@ -107,6 +120,10 @@ def serve(
     canaries: tuple[str, ...],
     lazy: bool,
     max_model_bytes: int | None,
+    access_log: bool,
+    capture: Path | None,
+    capture_share: str,
+    capture_redact: tuple[str, ...],
     allowed_hosts: tuple[str, ...],
     allow_unauthenticated: bool,
     env_manager: str,
@@ -154,6 +171,8 @@ def serve(
             shadows=shadows_of(shadows, named),
             lazy=lazy or max_model_bytes is not None,
             max_model_bytes=max_model_bytes,
+            capture=None if capture is None else capture_of(capture, capture_share, capture_redact),
+            access_log=access_log,
         ),
     )
     shown = f"[{bound}]" if ":" in bound else bound
@@ -199,6 +218,16 @@ def canaries_of(given: tuple[str, ...], named: dict[str, str]) -> dict[str, Any]
         name, uri = _beside(which, named, "--canary")
         found[name] = Canary(uri, share)
     return found
+
+
+def capture_of(folder: Path, share: str, redact: tuple[str, ...]) -> CapturePlan:
+    """What is captured: `--capture FOLDER --capture-share 5% --capture-redact name`."""
+    from pack.serving.capture import CapturePlan
+
+    part = _share(share)
+    if part is None:
+        raise click.BadParameter(f"{share!r} is no share, such as 5%", param_hint="--capture-share")
+    return CapturePlan(folder.absolute(), part, frozenset(redact))
 
 
 def _share(text: str) -> float | None:

@@ -24,6 +24,7 @@ from pack.serving import health
 from pack.serving.following import Follower
 from pack.serving.front import Front
 from pack.serving.options import Options, endpoints_of
+from pack.web.access import AccessLog
 from pack.web.answers import answer_error
 from pack.web.hosts import HostGuard
 
@@ -59,6 +60,7 @@ def app(
     made.max_body = settings.serve_max_body() if max_body is None else max_body
     made.state.endpoints = endpoints_of(models, trust, chosen)
     made.state.follower = Follower(made.state.endpoints, chosen.follow_every)
+    made.state.options = chosen
     made.state.drains = False
     return made
 
@@ -72,7 +74,8 @@ class ScoringApp(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """The hosts' guard, the short way, and Starlette's own stack behind them."""
         front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body)
-        return front if self.hosts is None else HostGuard(front, self.hosts)
+        guarded: ASGIApp = front if self.hosts is None else HostGuard(front, self.hosts)
+        return AccessLog(guarded) if self.state.options.access_log else guarded
 
 
 @asynccontextmanager
@@ -88,6 +91,8 @@ async def _life(served: Any) -> AsyncIterator[None]:
         served.state.drains = True
         await follower.stop()
         for endpoint in served.state.endpoints:
+            if endpoint.capture is not None:
+                await asyncio.to_thread(endpoint.capture.close)
             for slot in endpoint.slots.values():
                 slot.unload()
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from pack.errors import NotFound
+from pack.serving.capture import Capture
 from pack.serving.scoring import CSV, JSON, PARQUET
 from pack.serving.shadow import Shadow
 from pack.serving.slots import Slot
@@ -29,6 +30,7 @@ class Endpoint:
         self.share = share
         self.shadow = shadow
         self.room: Room | None = None
+        self.capture: Capture | None = None
         self.used = 0.0
 
     @property

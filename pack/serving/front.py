@@ -15,9 +15,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pack.errors import ModelFailed
+from pack.serving.batching import Scored
 from pack.serving.endpoint import Endpoint
+from pack.serving.parcels import Parcel
 from pack.serving.scoring import JSON
 from pack.serving.versions import Version
+from pack.web.access import FACTS
 from pack.web.answers import answer_error, request_id_of
 from pack.web.limits import read_bytes
 
@@ -44,21 +47,25 @@ class Front:
             content_type = _content_type(scope, endpoint.content_types)
             body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
             version = await endpoint.pick()
-            answer, timing = await _score(version, body, content_type)
+            parcel, scored, parsing = await _score(version, body, content_type)
         except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
             response = await _refused(scope, error, version or endpoint.main.current)
             await response(scope, receive, send)
             return
         headers = [
             *_HEADERS,
-            (b"content-length", b"%d" % len(answer)),
+            (b"content-length", b"%d" % len(scored.body)),
             (b"x-request-id", request_id_of(scope).encode()),
-            (b"server-timing", timing),
+            (b"server-timing", _timing(parsing, scored)),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": scored.body})
         if endpoint.shadow is not None and content_type == JSON and version is endpoint.main.current:
-            endpoint.shadow.mirror(body, answer)
+            endpoint.shadow.mirror(body, scored.body)
+        if endpoint.capture is not None:
+            endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number)
+        if FACTS in scope:
+            scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
 
     def _endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -68,20 +75,24 @@ class Front:
         return self._endpoints.get(path.removeprefix(root) if root else path)
 
 
-async def _score(version: Version, body: bytes, content_type: str) -> tuple[bytes, bytes]:
-    """The answer and where its time went."""
+async def _score(version: Version, body: bytes, content_type: str) -> tuple[Parcel, Scored, float]:
+    """What was scored, the answer, and the seconds that reading took."""
     start = perf_counter()
     parcel = version.scorer.read(body, content_type)
     parsing = perf_counter() - start
-    answer, queued, predicting, encoding, together = await version.batcher.score(parcel, len(body))
-    version.tally.answered((parsing, queued, predicting, encoding), parcel.rows or 1, together)
-    timing = b"parse;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
+    scored = await version.batcher.score(parcel, len(body))
+    seconds = (parsing, scored.queued, scored.predicting, scored.encoding)
+    version.tally.answered(seconds, parcel.rows or 1, scored.together)
+    return parcel, scored, parsing
+
+
+def _timing(parsing: float, scored: Scored) -> bytes:
+    return b"parse;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
         parsing * 1e3,
-        queued * 1e3,
-        predicting * 1e3,
-        encoding * 1e3,
+        scored.queued * 1e3,
+        scored.predicting * 1e3,
+        scored.encoding * 1e3,
     )
-    return answer, timing
 
 
 async def _refused(scope: Scope, error: Exception, version: Version | None) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from pack.errors import InvalidValue
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving.batching import Limits
+from pack.serving.capture import Capture, CapturePlan
 from pack.serving.endpoint import Endpoint, Endpoints, Room
 from pack.serving.following import EVERY
 from pack.serving.rehearsal import Rehearsal
@@ -45,6 +46,8 @@ class Options:
     shadow_deadline: float = 5.0
     lazy: bool = False
     max_model_bytes: int | None = None
+    capture: CapturePlan | None = None
+    access_log: bool = False
 
 
 def endpoints_of(models: Mapping[str, Given], trust: Any, options: Options) -> Endpoints:
@@ -56,6 +59,11 @@ def endpoints_of(models: Mapping[str, Given], trust: Any, options: Options) -> E
     if unknown:
         raise InvalidValue(f"no model is served as {unknown[0]!r}", hint=f"served: {', '.join(models)}")
     made = Endpoints({name: _endpoint(name, model, trust, options) for name, model in models.items()})
+    if options.capture is not None:
+        for endpoint in made:
+            schema = None if options.lazy else endpoint.current.model.signature
+            names = [] if schema is None or schema.inputs is None else map(str, schema.inputs.input_names())
+            endpoint.capture = Capture(endpoint.name, options.capture, names)
     if options.max_model_bytes is not None:
         room = Room(made, options.max_model_bytes)
         for endpoint in made:
