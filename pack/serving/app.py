@@ -27,6 +27,7 @@ from pack.serving.options import Options, endpoints_of
 from pack.web.access import AccessLog
 from pack.web.answers import answer_error
 from pack.web.hosts import HostGuard
+from pack.web.tracing import traced
 
 
 def app(
@@ -75,7 +76,7 @@ class ScoringApp(Starlette):
         """The hosts' guard, the short way, and Starlette's own stack behind them."""
         front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body)
         guarded: ASGIApp = front if self.hosts is None else HostGuard(front, self.hosts)
-        return AccessLog(guarded) if self.state.options.access_log else guarded
+        return traced(AccessLog(guarded) if self.state.options.access_log else guarded)
 
 
 @asynccontextmanager
