@@ -55,7 +55,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "envs": {"packaging"},
     "db": {"sqlalchemy"},
     "web": {"starlette"},
-    "serving": {"msgspec", "numpy", "starlette"},
+    "serving": {"msgspec", "numpy", "simdjson", "starlette"},
     "cli": {"click"},
     "__main__": set(),
 }

@@ -19,6 +19,7 @@ from pack.mlmodel.plan import ColumnPlan, Plan, TensorPlan
 from pack.mlmodel.schema import TensorSpec
 from pack.mlmodel.tables import frame_of_columns, text_of
 from pack.mlmodel.types import DataType
+from pack.serving.blocks import inputs_block, split_block
 from pack.serving.parcels import Parcel, arrays, rows_of
 
 Reader: TypeAlias = Callable[[bytes], "Parcel | None"]
@@ -76,6 +77,8 @@ class ColumnReader:
 
     def __call__(self, body: bytes) -> Parcel | None:
         """The rows of a body; None where it needs a closer look."""
+        if self._block and (block := split_block(body, self._names)) is not None:
+            return self._parcel(block) if _come_once(body, 3) else None
         try:
             found = self._decode(body)
         except _WRONG:
@@ -86,7 +89,10 @@ class ColumnReader:
         if not self._block:
             return Parcel(rows, self._params, len(rows), self._key, self._frame)
         block = _array(rows, "float64")
-        if block is None or block.shape[1:] != (len(self._names),) or not _is_exact(block):
+        return None if block is None or block.shape[1:] != (len(self._names),) else self._parcel(block)
+
+    def _parcel(self, block: Any) -> Parcel | None:
+        if not _is_exact(block):
             return None
         return Parcel(block, self._params, len(block), self._key, self._frame_of_block)
 
@@ -118,23 +124,28 @@ class ColumnReader:
 class ArrayReader:
     """Bodies of one array: `inputs` or `instances` with lists of the type `nested`, of which `make` makes the array."""
 
-    def __init__(self, nested: Any, make: Callable[[Any], Any], params: dict[str, Any], name: Any = None) -> None:
+    def __init__(
+        self, nested: Any, make: Callable[[Any], Any], params: dict[str, Any], *, name: Any = None, width: int = 0
+    ) -> None:
         fields = [(key, nested | None, None) for key in ("inputs", "instances")]
         body: Any = msgspec.defstruct("Body", fields, forbid_unknown_fields=True)
-        self._decode = msgspec.json.Decoder(body).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(body).decode
         self._make = make
         self._params = params
         self._shown = repr(params)
         self._name = name
+        self._width = width
 
     def __call__(self, body: bytes) -> Parcel | None:
         """The array of a body; None where it needs a closer look."""
-        try:
-            found = self._decode(body)
-        except _WRONG:
-            return None
-        value = found.inputs or found.instances
-        array = self._make(value) if value and body.count(b":") == 1 else None
+        value = inputs_block(body, self._width) if self._width else None
+        if value is None:
+            try:
+                found = self._decode(body)
+            except _WRONG:
+                return None
+            value = found.inputs or found.instances or None
+        array = self._make(value) if value is not None and body.count(b":") == 1 else None
         if array is None:
             return None
         key = ("array", array.dtype, array.shape[1:], self._shown)
@@ -198,7 +209,8 @@ def _tensors(spec: TensorSpec, params: dict[str, Any]) -> Reader | None:
         fits = all(declared in {-1, came} for declared, came in zip(shape, array.shape, strict=True))
         return _narrowed(array, spec.type) if fits else None
 
-    return ArrayReader(nested, make, params, spec.name)
+    width = shape[1] if kind == "f" and len(shape) == 2 else 0
+    return ArrayReader(nested, make, params, name=spec.name, width=max(width, 0))
 
 
 def _as_they_are(value: Any) -> Any:
@@ -230,4 +242,5 @@ def _narrowed(array: Any, dtype: Any) -> Any:
 
 
 def _is_exact(array: Any, size: int = 8) -> bool:
-    return bool(np.abs(array).max() < _EDGE[size])
+    edge = _EDGE[size]
+    return bool(array.max() < edge and array.min() > -edge)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pack.errors import PackError
 from pack.mlmodel import ColSpec, ModelSignature, Schema, TensorSpec
 from pack.mlmodel.plan import Plan, compile_plan
-from pack.serving import bodies
+from pack.serving import blocks, bodies
 from pack.serving.parcels import Parcel, parcel_of
 from pack.serving.typed import reader_of
 
@@ -120,6 +120,12 @@ def tables(draw: st.DrawFn) -> tuple[Plan, str, bool]:
     return plan, f'{{"{key}":[{",".join(f"{{{record}}}" for record in records)}]}}', fits
 
 
+@pytest.fixture(autouse=True, params=[0, 1 << 60], ids=["every body by blocks", "no body by blocks"])
+def threshold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large bodies have a reader of their own: here it reads all of them, or none."""
+    monkeypatch.setattr(blocks, "LARGE", request.param)
+
+
 @given(tables())
 def test_columns_are_read_as_the_careful_reader_reads_them(case: tuple[Plan, str, bool]) -> None:
     plan, body, _ = case
@@ -185,7 +191,23 @@ def test_plain_bodies_are_read_quickly(types: list[str], body: str) -> None:
         '{"dataframe_split":{"columns":["a"],"data":[[1]]},"params":{}}',
         '{"dataframe_split":{"columns":["a"],"data":[[1]]},"inputs":[{"a":1}]}',
         '{"dataframe_split":{"columns":["a"],"data":[]}}',
+        '{"dataframe_split":{"columns":["a"],"data":[[[1]]]}}',
+        '{"dataframe_split":{"columns":["a"],"data":[[1],[[2]]]}}',
+        '{"dataframe_split":{"columns":["a"],"data":[[1],2]}}',
+        '{"dataframe_split":{"columns":["a"],"data":[[1],{"a":2}]}}',
     ],
 )
 def test_whatever_needs_a_closer_look_is_left_to_the_careful_reader(body: str) -> None:
     assert not check(body, compile_plan(ModelSignature(Schema([ColSpec("double", "a")]))))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["[[1,2],[3]]", "[[1],[2,3,4]]", "[[1,2],[[3],[4]]]", "[[1,2],[[],[3,4]]]", "[[1,2],[[3,4]]]", "[1,2,[3,4]]"],
+)
+def test_rows_that_only_look_right_when_they_are_laid_flat_are_not_read(rows: str) -> None:
+    specs = [ColSpec("double", name) for name in "ab"]
+    body = f'{{"dataframe_split":{{"columns":["a","b"],"data":{rows}}}}}'
+    assert not check(body, compile_plan(ModelSignature(Schema(specs))))
+    spec = TensorSpec(np.dtype("float64"), (-1, 2))
+    assert not check(f'{{"inputs":{rows}}}', compile_plan(ModelSignature(Schema([spec]))))
