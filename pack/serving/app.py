@@ -23,6 +23,7 @@ from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving import health
 from pack.serving.following import Follower
 from pack.serving.front import Front
+from pack.serving.gathering import EVERY, Gathering
 from pack.serving.options import Options, endpoints_of
 from pack.web.access import AccessLog
 from pack.web.answers import answer_error
@@ -62,6 +63,7 @@ def app(
     made.state.endpoints = endpoints_of(models, trust, chosen)
     made.state.follower = Follower(made.state.endpoints, chosen.follow_every)
     made.state.options = chosen
+    made.state.gathering = None if chosen.metrics_folder is None else Gathering(chosen.metrics_folder)
     made.state.drains = False
     return made
 
@@ -84,6 +86,7 @@ async def _life(served: Any) -> AsyncIterator[None]:
     """Follow the aliases while the server runs; SIGHUP asks to look at once."""
     follower: Follower = served.state.follower
     follower.start()
+    writer = asyncio.get_running_loop().create_task(_keep_metrics(served.state))
     with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread, or no such signal here
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, follower.ask)
     try:
@@ -91,11 +94,20 @@ async def _life(served: Any) -> AsyncIterator[None]:
     finally:
         served.state.drains = True
         await follower.stop()
+        writer.cancel()
         for endpoint in served.state.endpoints:
             if endpoint.capture is not None:
                 await asyncio.to_thread(endpoint.capture.close)
             for slot in endpoint.slots.values():
                 slot.unload()
+
+
+async def _keep_metrics(state: Any) -> None:
+    """Write down what was counted, for the other workers, as long as the server runs."""
+    while state.gathering is not None:
+        with suppress(OSError):  # a full disk: the next time
+            state.gathering.save(health.families_of(state.endpoints))
+        await asyncio.sleep(EVERY)
 
 
 async def invocations(request: Request) -> Response:

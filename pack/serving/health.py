@@ -14,6 +14,7 @@ from starlette.routing import Route
 from pack.serving import metrics
 from pack.serving.endpoint import Endpoint, Endpoints
 from pack.serving.following import look
+from pack.serving.gathering import Gathering
 from pack.serving.metrics import Family, Sample
 from pack.version import __version__
 from pack.web.answers import json_answer
@@ -60,8 +61,11 @@ async def report(request: Request) -> Response:
 
 async def exposition(request: Request) -> Response:
     """All metrics in Prometheus' text format."""
-    found = metrics.text([*_of_requests(_endpoints(request)), *_of_slots(_endpoints(request))])
-    return Response(found, media_type=metrics.TEXT, headers={"cache-control": "no-store"})
+    found = families_of(_endpoints(request))
+    gathering: Gathering | None = request.app.state.gathering
+    if gathering is not None:
+        found = gathering.all(found)
+    return Response(metrics.text(found), media_type=metrics.TEXT, headers={"cache-control": "no-store"})
 
 
 async def reload(request: Request) -> Response:
@@ -75,6 +79,11 @@ async def reload(request: Request) -> Response:
 def is_ready(request: Request) -> bool:
     """Whether requests are taken: every model is there, and the server does not drain."""
     return not request.app.state.drains and all(endpoint.is_ready for endpoint in _endpoints(request))
+
+
+def families_of(endpoints: Endpoints) -> list[Family]:
+    """All metrics of this process."""
+    return [*_of_requests(endpoints), *_of_slots(endpoints)]
 
 
 def _endpoints(request: Request) -> Endpoints:

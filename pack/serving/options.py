@@ -34,7 +34,8 @@ class Options:
     """How models are served; `canaries` and `shadows` by the name of the endpoint.
 
     `follow_every` is in seconds, `shadow_deadline` too. With `lazy` a model is loaded by its first request, and with
-    `max_model_bytes` those that were not used for longest are let go of when the files of all are larger.
+    `max_model_bytes` those that were not used for longest are let go of when the files of all are larger. Workers add
+    up their metrics through `metrics_folder`.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -48,6 +49,7 @@ class Options:
     max_model_bytes: int | None = None
     capture: CapturePlan | None = None
     access_log: bool = False
+    metrics_folder: Path | None = None
 
 
 def endpoints_of(models: Mapping[str, Given], trust: Any, options: Options) -> Endpoints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 import pack
 from pack.serving import app
+from pack.serving.gathering import Gathering
 from pack.serving.metrics import Family, Sample, Tally, of_tallies, text
 from tests import models
 
@@ -86,3 +88,24 @@ def test_tallies_are_written_read_and_merged() -> None:
     assert value(found, "pack_rows_total") == 10
     assert value(found, "pack_request_seconds_sum") == pytest.approx(0.012)
     assert again.summary()["mean_seconds"] == pytest.approx(0.006)
+
+
+def test_what_several_processes_counted_is_added_up(tmp_path: Path) -> None:
+    one = Tally()
+    one.answered((0.001, 0.0, 0.003, 0.0), 5, 2)
+    families = [
+        *of_tallies([({"model": "m"}, one)]),
+        Family("pack_queue", "Waiting.", "gauge", [Sample("pack_queue", {}, 3)]),
+    ]
+    here, there = Gathering(tmp_path), Gathering(tmp_path)
+    there._own = tmp_path / "1.json"
+    there.save(families)
+    found = text(here.all(families))
+    assert value(found, "pack_rows_total", model="m") == 10
+    assert value(found, "pack_phase_seconds_bucket", phase="predict", le="+Inf") == 2
+    assert value(found, "pack_queue") == 6
+    os.utime(there._own, (0, 0))
+    found = text(here.all(families))
+    assert (value(found, "pack_rows_total"), value(found, "pack_queue")) == (10, 3)
+    there._own.write_text("torn", encoding="utf-8")
+    assert value(text(here.all(families)), "pack_rows_total") == 5
