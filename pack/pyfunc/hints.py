@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel.hints import is_pydantic, schema_from_hint, type_from_hint
 from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import DataType, Type
+from pack.mlmodel.types import AnyType, DataType, Type
 from pack.pyfunc.model import TypeHints
 
 
@@ -81,7 +81,11 @@ def _item(hint: Any, item: Any, place: int) -> Any:
     if is_pydantic(hint):
         return item if isinstance(item, hint) else _validated(hint, item, place)
     kind, required = type_from_hint(hint)
-    if item is None and not required:
+    if item is None:
+        if required and not isinstance(kind, AnyType):
+            raise SchemaMismatch(
+                f"item {place} is null, {kind!r} is needed", hint="hint it Optional[...] to allow null"
+            )
         return None
     try:
         found = decode(kind, item) if isinstance(item, (str, list, dict)) and _from_text(kind, item) else item

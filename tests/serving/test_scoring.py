@@ -261,6 +261,7 @@ def test_a_model_with_type_hints_takes_lists_of_them(tmp_path: Path) -> None:
     client = client_of(tmp_path, predict)
     assert post(client, {"inputs": [{"a": 1, "b": 2}]}).json() == {"predictions": [3]}
     assert post(client, {"inputs": [{"a": "x"}]}).status_code == 400
+    assert "item 1 is null" in post(client, {"inputs": [{"a": 1}, None]}).json()["message"]
     assert post(client, {"dataframe_records": [{"a": 1}]}).status_code == 400
 
 
