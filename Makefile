@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PEER := .venv-mlflow
+SERVERS := .venv-bentoml .venv-litserve
 BIN := $(VENV)/bin
 
 # Bytecode is worth having: without it every command compiles its imports again.
@@ -10,10 +11,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install fix check test test-faults demo benchmarks clean
+.PHONY: help install fix check test test-faults demo benchmarks benchmarks-serving clean
 
 help: ## show these words
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 install: $(VENV)/.dev ## set up .venv with everything for working on pack
 
@@ -39,8 +40,11 @@ benchmarks: install $(PEER)/.done ## ratios against MLflow, measured in one run
 	$(BIN)/python -m benchmarks.beside_mlflow --peer $(PEER)/bin/python $(ARGS)
 	$(BIN)/python -m benchmarks.tracking --peer $(PEER)/bin/python $(ARGS)
 
+benchmarks-serving: $(VENV)/.bench $(PEER)/.tuned $(SERVERS:=/.done) ## requests a second beside a hand-written app and three servers
+	$(BIN)/python -m benchmarks.serving $(ARGS)
+
 clean: ## remove the environments and caches that make has built
-	rm -rf $(VENV) $(PEER) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEER) $(SERVERS) .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,4 +63,19 @@ $(PEER)/.done: tests/interop/constraints-mlflow.txt
 	@echo "setting up $(PEER) with MLflow, the peer of the interoperability tests (some minutes, once)"
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install -q -c tests/interop/constraints-mlflow.txt mlflow==3.17.2 skops
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install -q --group bench
+	@touch $@
+
+# What a tuned MLflow is given stays beside its environment: the tests use MLflow as it is installed.
+$(PEER)/.tuned: $(PEER)/.done constraints.txt
+	$(PEER)/bin/python -m pip install -q -c constraints.txt --no-deps --upgrade --target $(PEER)/tuned uvloop httptools
+	@touch $@
+
+.venv-%/.done: benchmarks/serving/constraints-%.txt
+	@echo "setting up .venv-$* with $*, a peer of the serving benchmarks (a minute, once)"
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -q -c $< $* scikit-learn pandas joblib
 	@touch $@

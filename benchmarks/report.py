@@ -49,13 +49,18 @@ def table(rows: Sequence[Row], peer: str) -> str:
 
 def write(folder: Path, name: str, title: str, text: str, rows: Sequence[Row], facts: dict[str, Any]) -> None:
     """`NAME.md` with the table and the plot, `NAME.json` with every figure, `NAME.png`."""
+    page(folder, name, title, text, facts)
+    plot(folder / f"{name}.png", rows)
+
+
+def page(folder: Path, name: str, title: str, text: str, facts: dict[str, Any]) -> None:
+    """`NAME.md`, which shows `NAME.png`, and `NAME.json`; the one who calls draws the plot."""
     folder.mkdir(parents=True, exist_ok=True)
     when = datetime.now(timezone.utc).date().isoformat()
     where = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    page = f"# {title}\n\nMeasured on {when} ({where}) {text}\n\n![ratios]({name}.png)\n"
-    (folder / f"{name}.md").write_text(page, "utf-8")
+    shown = f"# {title}\n\nMeasured on {when} ({where}) {text}\n\n![ratios]({name}.png)\n"
+    (folder / f"{name}.md").write_text(shown, "utf-8")
     (folder / f"{name}.json").write_text(json.dumps({"date": when, **facts}, indent=2) + "\n", "utf-8")
-    plot(folder / f"{name}.png", rows)
 
 
 def plot(path: Path, rows: Sequence[Row]) -> None:
