@@ -61,6 +61,17 @@ def _count(text: str) -> int:
     return number
 
 
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("expected a number from 1 up")
+    return number
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _size(text: str) -> int:
     import re
 
@@ -159,6 +170,12 @@ serve_timeout = Setting[float](
 )
 serve_max_body = Setting[int](
     "PACK_SERVE_MAX_BODY", _count, 100 * 1024 * 1024, "bytes that the body of a scoring request may have"
+)
+serve_workers = Setting[int](
+    "PACK_SERVE_WORKERS", _number, 1, "how many processes serve on one socket", "MLFLOW_MODELS_WORKERS"
+)
+serve_keys = Setting[tuple[str, ...]](
+    "PACK_SERVE_KEYS", _words, (), "the keys that callers of a server may show, with spaces or commas between them"
 )
 detect_lock = Setting[bool](
     "PACK_DETECT_LOCK",

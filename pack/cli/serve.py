@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +16,13 @@ from pack import settings
 from pack.cli.table import trust_option
 
 if TYPE_CHECKING:
-    from pack.serving.capture import CapturePlan
+    from starlette.applications import Starlette
 
+    from pack.serving.capture import CapturePlan
+    from pack.web.auth import Keys
+
+# The first parts of the paths under which more than one thing lies.
+_OWN_PATHS = frozenset({"models", "v1", "v2"})
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 
 
@@ -31,6 +40,12 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
     "-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one. [default: 8080, or PACK_PORT]"
 )
 @click.option("-h", "--host", help="Address to bind. [default: 127.0.0.1, or PACK_HOST]")
+@click.option(
+    "-w",
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Processes that serve, each with the models. [default: 1, or PACK_SERVE_WORKERS]",
+)
 @trust_option
 @click.option("-t", "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a request may take. [60]")
 @click.option("--max-body", type=click.IntRange(min=1), help="Bytes a request may have. [default: 100 MiB]")
@@ -100,12 +115,25 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 @click.option("--capture-redact", multiple=True, metavar="COLUMN", help="A column that is captured without values.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further name this server answers for.")
 @click.option("--allow-unauthenticated", is_flag=True, help="Bind an address that other machines can reach.")
+@click.option("--auth", is_flag=True, help="Ask callers for a key, from PACK_SERVE_KEYS or the file of --auth-file.")
+@click.option("--auth-file", metavar="FILE", help="Keys, one a line, in a file that only its owner can read.")
+@click.option("--tls-cert", metavar="FILE", help="Serve HTTPS with this certificate (PEM).")
+@click.option("--tls-key", metavar="FILE", help="The private key of the certificate (PEM).")
+@click.option("--root-path", metavar="/PREFIX", help="The path under which a proxy in front serves this server.")
+@click.option(
+    "--trust-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy, or a network of proxies, whose word is taken for the addresses of clients.",
+)
 @click.option("--env-manager", type=click.Choice(["local"]), default="local", help="Where to run: this environment.")
 @click.option("--no-conda", is_flag=True, hidden=True)
 def serve(
     models: tuple[str, ...],
     port: int | None,
     host: str | None,
+    workers: int | None,
     trust: bool,
     timeout: float | None,
     max_body: int | None,
@@ -126,6 +154,12 @@ def serve(
     capture_redact: tuple[str, ...],
     allowed_hosts: tuple[str, ...],
     allow_unauthenticated: bool,
+    auth: bool,
+    auth_file: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    root_path: str | None,
+    proxies: tuple[str, ...],
     env_manager: str,
     no_conda: bool,
 ) -> None:
@@ -137,47 +171,99 @@ def serve(
       curl localhost:8080/invocations -H 'Content-Type: application/json' \\
            -d '{"dataframe_records": [{"age": 41, "income": 52000.0}]}'
       pack serve -m churn=models:/churn@champion -m price=models:/price/3
+      pack serve -m models:/churn@champion --workers 4 --host 0.0.0.0 --auth-file keys
 
     Several models answer at /models/NAME/invocations, the first at /invocations too. Requests that come while a model
     is busy are scored in one call, where its rows are independent. Stops on SIGTERM or Ctrl-C after finishing the
     requests in flight; exits with 0.
     """
-    import logging
-
-    from pack.serving import app
     from pack.serving.batching import Limits
     from pack.serving.options import Options
     from pack.serving.rehearsal import Rehearsal
     from pack.web import run
+    from pack.web.prefix import checked_prefix
+    from pack.web.tls import certificate
 
     named = named_models(models)
     bound = host or settings.serve_host()
-    run.check_bind(bound, allow_unauthenticated=allow_unauthenticated)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    keys = keys_of(auth_file, wanted=auth)
+    run.check_bind(bound, allow_unauthenticated=allow_unauthenticated, authenticated=keys is not None)
+    running = run.Options(
+        workers=settings.serve_workers() if workers is None else workers,
+        timeout=settings.serve_timeout() if timeout is None else timeout,
+        certificate=certificate(tls_cert, tls_key),
+        prefix=checked_prefix(root_path or "", taken=_OWN_PATHS),
+        proxies=tuple(run.check_proxy(one) for one in proxies),
+    )
     listener = run.bind(bound, settings.serve_port() if port is None else port)
     limits = Limits(max_rows=batch_max_rows, wait=batch_wait_ms / 1000, queue=max_queue, joins=not no_batching)
-    application = app(
-        named,
-        max_body=max_body,
-        timeout=timeout,
-        allowed_hosts=(bound, *allowed_hosts),
-        trust=trust or None,
-        options=Options(
-            limits=limits,
-            rehearsal=Rehearsal(None if max_rehearsal_ms is None else max_rehearsal_ms / 1000),
-            follow=not no_follow,
-            follow_every=follow_seconds,
-            canaries=canaries_of(canaries, named),
-            shadows=shadows_of(shadows, named),
-            lazy=lazy or max_model_bytes is not None,
-            max_model_bytes=max_model_bytes,
-            capture=None if capture is None else capture_of(capture, capture_share, capture_redact),
-            access_log=access_log,
-        ),
+    options = Options(
+        limits=limits,
+        rehearsal=Rehearsal(None if max_rehearsal_ms is None else max_rehearsal_ms / 1000),
+        follow=not no_follow,
+        follow_every=follow_seconds,
+        canaries=canaries_of(canaries, named),
+        shadows=shadows_of(shadows, named),
+        lazy=lazy or max_model_bytes is not None,
+        max_model_bytes=max_model_bytes,
+        capture=None if capture is None else capture_of(capture, capture_share, capture_redact),
+        access_log=access_log,
     )
     shown = f"[{bound}]" if ":" in bound else bound
-    where = f"http://{shown}:{listener.getsockname()[1]}"
-    run.serve(application, listener, ready=lambda: click.echo(f"serving {', '.join(models)} at {where}"))
+    where = f"{running.scheme}://{shown}:{listener.getsockname()[1]}{running.prefix}"
+    with metrics_folder(running.workers) as folder:
+        build = partial(
+            built,
+            named,
+            max_body=max_body,
+            timeout=timeout,
+            allowed_hosts=(bound, *allowed_hosts),
+            trust=trust or None,
+            options=replace(options, metrics_folder=folder),
+            keys=keys,
+        )
+        say = f"serving {', '.join(models)} at {where}"
+        log()
+        run.run(build, listener, ready=lambda: click.echo(say), options=running)
+
+
+def built(*arguments: Any, **options: Any) -> Starlette:
+    """The application, in each process that serves."""
+    from pack.serving import app
+
+    log()
+    return app(*arguments, **options)
+
+
+def log() -> None:
+    """Write what is worth a line to standard error."""
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+
+
+@contextmanager
+def metrics_folder(workers: int) -> Iterator[Path | None]:
+    """Where several workers write down their metrics for each other; none is needed for one."""
+    if workers == 1:
+        yield None
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="pack-metrics-") as folder:
+        yield Path(folder)
+
+
+def keys_of(file: str | None, *, wanted: bool) -> Keys | None:
+    """The keys that callers must show; None where they need none. Keys that are given are never left unused."""
+    from pack.web import auth
+
+    texts = settings.serve_keys()
+    if file is not None:
+        return auth.keys_of_file(file)
+    if texts or wanted:
+        return auth.keys_of(texts, where=settings.serve_keys.name)
+    return None
 
 
 def named_models(given: tuple[str, ...]) -> dict[str, str]:

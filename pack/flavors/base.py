@@ -6,6 +6,8 @@ finish) is done once, in the save shell.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -20,6 +22,20 @@ class Block(Config):
 
     def __missing__(self, key: str) -> Any:
         raise InvalidValue(f"the MLmodel file lacks {key!r} in a flavor's block", hint="save the model again")
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What every model of a kind has: its signature, an example unless one is given, and some metadata.
+
+    `read_example` makes a given example one of the common form.
+    """
+
+    kind: str
+    signature: ModelSignature
+    example: Any
+    read_example: Callable[[Any], Any]
+    metadata: Mapping[str, Any]
 
 
 class Flavor:
@@ -67,6 +83,10 @@ class Flavor:
 
     def signature(self, model: Any) -> ModelSignature | None:
         """The signature that the model itself knows; None where it knows none."""
+        return None
+
+    def conventions(self, model: Any) -> Conventions | None:
+        """What a model of this kind always has; asked after `write`. None for a model that is as it was given."""
         return None
 
     def ready(self, model: Any, home: Path, config: Config) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pack import envs, settings
 from pack.envs.files import BLOCK
 from pack.errors import InvalidValue, ModelFailed, PackError
-from pack.flavors.base import Config, Flavor
+from pack.flavors.base import Config, Conventions, Flavor
 from pack.flavors.landing import landing
 from pack.mlmodel import code, digests, examples
 from pack.mlmodel.frames import as_frame
@@ -57,6 +57,7 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
         # Code comes first: a flavor may have to import it to know its model.
         bundled = code.copy_code(extras.code_paths, home) if extras.code_paths else None
         config = flavor.write(model, home)
+        extras = _conventional(extras, flavor.conventions(model))
         block = _python_function(flavor, config)
         written = _Written(model, flavor, home, config, predicts=block is not None)
         signature, by_hint = _signature(written, extras)
@@ -93,6 +94,21 @@ def _check(extras: Extras) -> None:
             f"signature must be a ModelSignature, not {type(extras.signature).__name__}",
             hint="make one with pack.infer_signature(inputs, outputs)",
         )
+
+
+def _conventional(extras: Extras, conventions: Conventions | None) -> Extras:
+    """What was given, and what every model of this kind has; a signature of its own is `InvalidValue`."""
+    if conventions is None:
+        return extras
+    if extras.signature is not None:
+        raise InvalidValue(f"{conventions.kind} has a signature of its own", hint="leave signature out")
+    example, read = extras.input_example, conventions.read_example
+    return replace(
+        extras,
+        signature=conventions.signature,
+        input_example=conventions.example if example is None else read(example),
+        metadata={**conventions.metadata, **(extras.metadata or {})},
+    )
 
 
 def _described(extras: Extras, **facts: Any) -> Model:

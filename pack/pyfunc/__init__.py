@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pack.fluent.doors import log_python_model as log_model
     from pack.fluent.doors import save_python_model as save_model
+    from pack.pyfunc.chat import ChatModel
     from pack.pyfunc.code_model import set_model
     from pack.pyfunc.load import get_model_dependencies, load_model, load_native
     from pack.pyfunc.model import FunctionModel, PythonModel, PythonModelContext
     from pack.pyfunc.wrapper import PyFuncModel
 
 _EXPORTS = {
+    "ChatModel": "pack.pyfunc.chat:ChatModel",
     "FunctionModel": "pack.pyfunc.model:FunctionModel",
     "PyFuncModel": "pack.pyfunc.wrapper:PyFuncModel",
     "PythonModel": "pack.pyfunc.model:PythonModel",
@@ -26,6 +28,7 @@ _EXPORTS = {
     "set_model": "pack.pyfunc.code_model:set_model",
 }
 __all__ = [
+    "ChatModel",
     "FunctionModel",
     "PyFuncModel",
     "PythonModel",

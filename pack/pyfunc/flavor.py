@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pack.errors import InvalidState, InvalidValue, NotFound
-from pack.flavors.base import Config, Flavor
+from pack.flavors.base import Config, Conventions, Flavor
 from pack.mlmodel.code import copy
 from pack.mlmodel.signature import ModelSignature
 from pack.pyfunc import hints
 from pack.pyfunc.code_model import read_config, run_script, saved_bundle, script_source
 from pack.pyfunc.loaded import Loaded, carrying_hints, loaded, type_hints
-from pack.pyfunc.model import PythonModelContext, as_python_model, streams
+from pack.pyfunc.model import PythonModelContext, as_python_model, is_chat_model, streams
 from pack.trust import payloads
 from pack.trust.admission import Admission, active
 
 PICKLED, FROM_CODE = "mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"
+CHAT = "mlflow.pyfunc.loaders.chat_model"
 _PICKLE = "python_model.pkl"
 
 
@@ -67,7 +68,7 @@ class PythonFunction(Flavor):
             raise InvalidState("a python model is read inside a load", hint="use pack.pyfunc.load_model")
         context = PythonModelContext(_artifact_paths(home, config), dict(config.get("config") or {}))
         loader = str(config.get("loader_module"))
-        if loader == PICKLED:
+        if loader in {PICKLED, CHAT}:
             model = payloads.load_pickle(_inside(home, config.get("python_model", _PICKLE)))
             return loaded(as_python_model(model), context)
         if loader == FROM_CODE:
@@ -90,7 +91,7 @@ class PythonFunction(Flavor):
         """A python model is code."""
         if config.get("loader_module") == FROM_CODE:
             return f"{_script_name(config)!a} is a script that defines the model"
-        if config.get("loader_module") == PICKLED:
+        if config.get("loader_module") in {PICKLED, CHAT}:
             return f"{str(config.get('python_model', _PICKLE))!a} is a pickle, which runs code when it is opened"
         return f"its loader {str(config.get('loader_module'))[:100]!a} is code"
 
@@ -107,8 +108,24 @@ class PythonFunction(Flavor):
         return names | {"cloudpickle"} | _late_imports(model)
 
     def signature(self, model: Any) -> ModelSignature | None:
-        """What the type hints on predict mean."""
-        return None if self._model is None else hints.signature_of(type_hints(self._model))
+        """What the type hints on predict mean; a chat model has one signature, whatever its hints."""
+        if self._model is None or is_chat_model(self._model):
+            return None
+        return hints.signature_of(type_hints(self._model))
+
+    def conventions(self, model: Any) -> Conventions | None:
+        """What MLflow writes beside every chat model."""
+        if self._model is None or not is_chat_model(self._model):
+            return None
+        from pack.pyfunc import chat_models
+
+        return Conventions(
+            "a chat model",
+            signature=chat_models.chat_signature(),
+            example=chat_models.EXAMPLE,
+            read_example=chat_models.example_of,
+            metadata={chat_models.TASK: chat_models.CHAT},
+        )
 
     def ready(self, model: Any, home: Path, config: Config) -> Loaded:
         """The model with its context, for a prediction before it is saved."""
@@ -131,7 +148,8 @@ class PythonFunction(Flavor):
             self._model = as_python_model(model)
             with carrying_hints(self._model) as hinted:
                 payloads.dump_pickle(self._model, home / _PICKLE, hinted=hinted)
-            config = {"loader_module": PICKLED, "python_model": _PICKLE}
+            loader = CHAT if is_chat_model(self._model) else PICKLED
+            config = {"loader_module": loader, "python_model": _PICKLE}
         streamable = streams(self._model) if self.streamable is None else self.streamable
         return {**config, "streamable": streamable, "cloudpickle_version": cloudpickle.__version__}
 

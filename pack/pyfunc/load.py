@@ -20,7 +20,11 @@ from pack.trust.admission import Admission, admit
 from pack.trust.policy import Policy, policy_for
 
 # Loader modules of the format → flavors. They are names, and are never imported.
-LOADERS = {"mlflow.pyfunc.model": "python_function", "mlflow.pyfunc.loaders.code_model": "python_function"}
+LOADERS = {
+    "mlflow.pyfunc.model": "python_function",
+    "mlflow.pyfunc.loaders.code_model": "python_function",
+    "mlflow.pyfunc.loaders.chat_model": "python_function",
+}
 
 
 def load_model(

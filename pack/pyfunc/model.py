@@ -8,6 +8,8 @@ from typing import Any
 
 from pack.errors import InvalidValue
 
+_BASES = {"PythonModel", "ChatModel"}
+
 
 class PythonModelContext:
     """What a python model is given beside its input: its artifacts as paths, and its config."""
@@ -30,7 +32,9 @@ class PythonModelContext:
 class PythonModel:
     """A model in plain Python: subclass it and write `predict`.
 
-    `predict` may leave out `context` and `params`. Type hints on `model_input` give the signature.
+    `predict` may leave out `context` and `params`. Type hints on `model_input` give the signature. It may be
+    `async def`: a server awaits it on its event loop, beside the others; called in process it runs to its end. The same
+    holds for `predict_stream` as an async generator.
 
     `rows_are_independent = True` says that the prediction for a row depends on that row alone; a server may then score
     the rows of several requests in one call.
@@ -95,7 +99,12 @@ def as_python_model(model: Any) -> Any:
 
 def is_python_model(model: Any) -> bool:
     """Whether it is an instance of `PythonModel`, ours or (where that is installed) MLflow's."""
-    return any(kind.__name__ == "PythonModel" for kind in type(model).__mro__)
+    return _is_a(model, "PythonModel")
+
+
+def is_chat_model(model: Any) -> bool:
+    """Whether it is an instance of `ChatModel`, ours or (where that is installed) MLflow's."""
+    return _is_a(model, "ChatModel")
 
 
 def native(model: Any) -> Any:
@@ -113,8 +122,18 @@ def predict_function(model: Any) -> Callable[..., Any]:
 
 def streams(model: Any) -> bool:
     """Whether the model has a `predict_stream` of its own."""
-    method = getattr(type(model), "predict_stream", None)
-    return method is not None and method is not PythonModel.predict_stream
+    owner = next((kind for kind in type(model).__mro__ if "predict_stream" in vars(kind)), None)
+    return owner is not None and not _is_base(owner)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a predict function is `async def`, and what it answers has to be awaited."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def is_async_stream(function: Callable[..., Any]) -> bool:
+    """Whether a predict_stream is an async generator, or answers one when it is awaited."""
+    return inspect.isasyncgenfunction(function) or is_async(function)
 
 
 def takes_params(function: Callable[..., Any]) -> bool:
@@ -131,6 +150,15 @@ def takes_context(function: Callable[..., Any]) -> bool:
     if not rest or rest[0].name == "model_input":
         return False
     return len(rest) > 1 or rest[0].name == "context" or rest[0].kind is rest[0].VAR_POSITIONAL
+
+
+def _is_a(model: Any, name: str) -> bool:
+    return any(_is_base(kind) and kind.__name__ == name for kind in type(model).__mro__)
+
+
+def _is_base(kind: type) -> bool:
+    """Whether a class is a base class for models, ours or MLflow's, and no model itself."""
+    return kind.__name__ in _BASES and kind.__module__.partition(".")[0] in {"pack", "mlflow"}
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

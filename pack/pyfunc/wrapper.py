@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,35 @@ class PyFuncModel:
 
     def predict_stream(self, data: Any, params: dict[str, Any] | None = None) -> Iterator[Any]:
         """The model's predictions one after another; raises `InvalidState` for a model that does not stream."""
-        rows, given = self.plan.data(data), self.plan.params(params)
-        found: Iterator[Any] = self._flavor.predict_stream(self._native, rows, given)
+        return self.stream(self.plan.data(data), self.plan.params(params))
+
+    @property
+    def is_async(self) -> bool:
+        """Whether `predict` is `async def`: a server awaits `score_async` on its own event loop."""
+        return bool(getattr(self._native, "is_async", False)) and self._flavor.name == "python_function"
+
+    async def score_async(self, rows: Any, params: dict[str, Any]) -> Any:
+        """As `score`, for a model that `is_async`, on the running loop."""
+        return await self._native.predict_async(rows, params)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the model has a `predict_stream`."""
+        return bool(getattr(self._native, "streams", False)) and self._flavor.name == "python_function"
+
+    @property
+    def streams_async(self) -> bool:
+        """Whether `predict_stream` is an async generator: a server iterates `stream_async` on its own event loop."""
+        return self.streams and bool(self._native.streams_async)
+
+    def stream(self, rows: Any, params: dict[str, Any]) -> Iterator[Any]:
+        """The predictions one after another, for rows and params that `plan` has passed already."""
+        found: Iterator[Any] = self._flavor.predict_stream(self._native, rows, params)
+        return found
+
+    def stream_async(self, rows: Any, params: dict[str, Any]) -> AsyncIterator[Any]:
+        """As `stream`, for a model that `streams_async`, on the running loop."""
+        found: AsyncIterator[Any] = self._native.stream_async(rows, params)
         return found
 
     def unwrap_python_model(self) -> Any:

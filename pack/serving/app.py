@@ -20,13 +20,14 @@ from starlette.types import ASGIApp
 from pack import settings
 from pack.errors import PackError
 from pack.pyfunc.wrapper import PyFuncModel
-from pack.serving import health
+from pack.serving import chat, health, page, streams, v2
 from pack.serving.following import Follower
 from pack.serving.front import Front
 from pack.serving.gathering import EVERY, Gathering
 from pack.serving.options import Options, endpoints_of
 from pack.web.access import AccessLog
 from pack.web.answers import answer_error
+from pack.web.auth import KeyGuard, Keys
 from pack.web.hosts import HostGuard
 from pack.web.tracing import traced
 
@@ -39,12 +40,13 @@ def app(
     allowed_hosts: Iterable[str] | None = None,
     trust: bool | str | None = None,
     options: Options | None = None,
+    keys: Keys | None = None,
 ) -> Starlette:
     """A Starlette application that scores one model, or several by name: mount it, test it, or serve it.
 
     A model is a loaded one or its URI. `max_body` is in bytes, `timeout` in seconds; `options` say the rest. With
-    `allowed_hosts`, requests for other hosts are refused (addresses and loopback names always pass). While it runs with
-    its lifespan, it follows the aliases in the URIs.
+    `allowed_hosts`, requests for other hosts are refused (addresses and loopback names always pass), and with `keys`
+    those that show none of them. While it runs with its lifespan, it follows the aliases in the URIs.
 
     >>> app("models:/churn@champion")  # doctest: +SKIP
     >>> app({"churn": "models:/churn@champion", "price": "models:/price/3"})  # doctest: +SKIP
@@ -58,6 +60,7 @@ def app(
         exception_handlers={PackError: answer_error, HTTPException: answer_error, Exception: answer_error},
         lifespan=_life,
     )
+    made.keys = keys
     made.hosts = None if allowed_hosts is None else tuple(allowed_hosts)
     made.max_body = settings.serve_max_body() if max_body is None else max_body
     made.state.endpoints = endpoints_of(models, trust, chosen)
@@ -72,13 +75,19 @@ class ScoringApp(Starlette):
     """A Starlette application in which the short way for requests to score comes before everything else."""
 
     hosts: tuple[str, ...] | None = None
+    keys: Keys | None = None
     max_body: int = 0
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The hosts' guard, the short way, and Starlette's own stack behind them."""
+        """The guards of hosts and of keys, the short way, and Starlette's own stack behind them."""
         front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body)
-        guarded: ASGIApp = front if self.hosts is None else HostGuard(front, self.hosts)
+        known: ASGIApp = front if self.keys is None else KeyGuard(front, self.keys)
+        guarded: ASGIApp = known if self.hosts is None else HostGuard(known, self.hosts)
         return traced(AccessLog(guarded) if self.state.options.access_log else guarded)
+
+    def drain(self) -> None:
+        """Say in health checks that the server is about to stop; what still comes is answered."""
+        self.state.drains = True
 
 
 @asynccontextmanager
@@ -111,11 +120,18 @@ async def _keep_metrics(state: Any) -> None:
 
 
 async def invocations(request: Request) -> Response:
-    """Say how to call: what is posted here was answered before it came this far."""
+    """Say how to call: what is posted here was answered before it came this far, unless nothing is served here."""
+    request.app.state.endpoints.get(request.path_params.get("name"))
     raise HTTPException(405, "post a body to this path", headers={"allow": "POST"})
 
 
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 ROUTES = [
-    Route("/invocations", invocations),
+    *streams.ROUTES,
+    *chat.ROUTES,
+    Route("/invocations", invocations, methods=_METHODS),
+    Route("/models/{name}/invocations", invocations, methods=_METHODS, include_in_schema=False),
     *health.ROUTES,
+    *page.ROUTES,
+    *v2.ROUTES,
 ]

@@ -2,7 +2,8 @@
 
 An idle model is called at once: a request alone waits for no company. A model that answers within moments is called on
 the event loop itself, since a thread would cost more than it gives; any other is called in a thread, so that the server
-goes on reading, answering health checks and keeping deadlines.
+goes on reading, answering health checks and keeping deadlines. A model whose predict is a coroutine is awaited on the
+loop, each request beside the others.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from pack.errors import ModelFailed, PackError, TimedOut, Unavailable
+from pack.serving.awaiting import answered, within
+from pack.serving.feeds import Streams
 from pack.serving.parcels import Parcel
 from pack.serving.scoring import Answers, Scorer
 
@@ -51,6 +54,7 @@ class Scored(NamedTuple):
 
     body: bytes
     queued: float
+    joining: float
     predicting: float
     encoding: float
     together: int
@@ -70,10 +74,13 @@ class Batcher:
     """The queue in front of one model. It belongs to the event loop on which it is used."""
 
     def __init__(self, scorer: Scorer, limits: Limits) -> None:
+        self.streams = Streams(limits.timeout)
         self._scorer = scorer
         self._limits = limits
         self._queue: deque[_Waiting] = deque()
         self._running: dict[int, list[_Waiting]] = {}
+        self._is_async = scorer.model.is_async
+        self._awaited: set[asyncio.Task[Scored]] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._is_due = False
         self._patient_until = 0.0
@@ -88,21 +95,25 @@ class Batcher:
         return len(self._queue)
 
     @property
+    def takes_time(self) -> bool:
+        """Whether calls run in threads, since they take longer than a moment."""
+        return bool(self._running) or not self._is_quick(1)
+
+    @property
     def in_flight(self) -> int:
-        """How many requests wait or are being scored."""
-        return len(self._queue) + sum(map(len, self._running.values()))
+        """How many requests wait or are being scored, and how many streams are open."""
+        return len(self._queue) + sum(map(len, self._running.values())) + len(self._awaited) + len(self.streams)
 
     async def score(self, parcel: Parcel, size: int) -> Scored:
         """Score a parcel that came in a body of so many bytes; raises what `submit` and its future raise."""
         if self._scorer.joins or self._queue or self._running or not self._is_quick(parcel.rows or 1):
             return await self.submit(parcel, size)
         found = self._scorer.answers([parcel])
-        seconds = found.predicting + found.encoding
-        self._remember(seconds, parcel.rows or 1)
+        self._remember(found.seconds, parcel.rows or 1)
         body = found.bodies[0]
         if isinstance(body, PackError):
             raise body
-        return Scored(body, 0.0, found.predicting, found.encoding, 1)
+        return Scored(body, 0.0, *found[1:], 1)
 
     def submit(self, parcel: Parcel, size: int) -> asyncio.Future[Scored]:
         """Queue a parcel.
@@ -110,8 +121,10 @@ class Batcher:
         The future raises what `Scorer.answers` says for it, or `TimedOut`; cancel it to drop out. Raises `Unavailable`
         where too many requests wait already.
         """
-        if len(self._queue) >= self._limits.queue:
+        if len(self._queue) + len(self._awaited) >= self._limits.queue or self._is_hopeless():
             raise Unavailable("too many requests wait for this model", hint="try again in a moment")
+        if self._is_async:
+            return self._await(parcel)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Scored] = loop.create_future()
         self._queue.append(_Waiting(parcel, size, future, perf_counter()))
@@ -125,6 +138,17 @@ class Batcher:
             self._sweeper.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _await(self, parcel: Parcel) -> asyncio.Task[Scored]:
+        """Await the model's own coroutine; to cancel the task is to cancel that."""
+        task = asyncio.get_running_loop().create_task(self._scored(parcel))
+        self._awaited.add(task)
+        task.add_done_callback(self._awaited.discard)
+        return task
+
+    async def _scored(self, parcel: Parcel) -> Scored:
+        found = await within(self._limits.timeout, answered(self._scorer.model, parcel))
+        return Scored(found.body, 0.0, *found[1:], 1)
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that the queue is looked at: after all that comes in this turn of the loop, or after the wait."""
@@ -142,6 +166,13 @@ class Batcher:
             return True
         waited_for = sum(any(not one.future.done() for one in batch) for batch in self._running.values())
         return waited_for < (1 if self._scorer.joins else THREADS) and len(self._running) < THREADS
+
+    def _is_hopeless(self) -> bool:
+        """Whether a request that comes now cannot be answered in its time, by what is remembered of calls."""
+        if self._scorer.joins:
+            return False  # all that wait go together
+        ahead = len(self._queue) + len(self._running)
+        return ahead // THREADS * self._seconds > self._limits.timeout
 
     def _call(self) -> None:
         self._is_due = False
@@ -232,16 +263,15 @@ class Batcher:
             logger.error("scoring failed", exc_info=found)
             failed = ModelFailed(f"scoring failed with {type(found).__name__}", hint="the server's log has the details")
             found = Answers([failed] * len(batch))
-        seconds = found.predicting + found.encoding
-        self._remember(seconds, sum(one.parcel.rows or 1 for one in batch))
-        end = perf_counter() - seconds
+        self._remember(found.seconds, sum(one.parcel.rows or 1 for one in batch))
+        end = perf_counter() - found.seconds
         for one, body in zip(batch, found.bodies, strict=True):
             if one.future.done():
                 continue
             if isinstance(body, PackError):
                 one.future.set_exception(body)
             else:
-                one.future.set_result(Scored(body, end - one.since, found.predicting, found.encoding, len(batch)))
+                one.future.set_result(Scored(body, end - one.since, *found[1:], len(batch)))
 
     def _remember(self, seconds: float, rows: int) -> None:
         self._seconds = max(seconds, self._seconds * _FADE)

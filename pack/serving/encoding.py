@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import accumulate
 from typing import Any
@@ -31,21 +31,39 @@ def encode(predictions: Any, *, wrapped: bool = True) -> bytes:
     values = _listed(predictions) if wrapped else None
     if values is not None:
         return b'{"predictions":%b}' % _quickly(values)
-    value = _plain(predictions)
+    value = plain(predictions)
     return json.dumps({"predictions": value} if wrapped else value).encode()
 
 
 def encode_parts(predictions: Any, sizes: Sequence[int]) -> list[bytes] | None:
     """The bodies of answers to requests of so many rows each; None where the predictions are not one for each row."""
-    if not hasattr(predictions, "__len__") or len(predictions) != sum(sizes) or isinstance(predictions, (Mapping, str)):
+    if not _is_row_by_row(predictions, sizes):
         return None
     values = _listed(predictions)
-    ends = list(accumulate(sizes))
     if values is not None:
-        parts = (values[end - size : end] for size, end in zip(sizes, ends, strict=True))
-        return [b'{"predictions":%b}' % _quickly(part) for part in parts]
+        return [b'{"predictions":%b}' % _quickly(part) for part in _cut(values, sizes)]
+    return [encode(part) for part in _cut(predictions, sizes)]
+
+
+def split(predictions: Any, sizes: Sequence[int]) -> list[Any] | None:
+    """The predictions for requests of so many rows each; None where they are not one for each row."""
+    return list(_cut(predictions, sizes)) if _is_row_by_row(predictions, sizes) else None
+
+
+def json_of(values: list[Any], *, quick: bool) -> bytes:
+    """A list of plain values as JSON; `quick` where none of them is NaN or infinite, or text."""
+    return _quickly(values) if quick else json.dumps(values).encode()
+
+
+def _is_row_by_row(predictions: Any, sizes: Sequence[int]) -> bool:
+    if not hasattr(predictions, "__len__") or isinstance(predictions, (Mapping, str)):
+        return False
+    return len(predictions) == sum(sizes)
+
+
+def _cut(predictions: Any, sizes: Sequence[int]) -> Iterator[Any]:
     rows = predictions.iloc if hasattr(predictions, "iloc") else predictions
-    return [encode(rows[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    return (rows[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True))
 
 
 def _listed(predictions: Any) -> list[Any] | None:
@@ -61,7 +79,8 @@ def _listed(predictions: Any) -> list[Any] | None:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON holds it; raises `ModelFailed` for what it cannot hold."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     pandas = sys.modules.get("pandas")
@@ -75,9 +94,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         return _array(value)
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return _scalar(value)
 
 
@@ -89,7 +108,7 @@ def _records(frame: Any) -> list[dict[str, Any]]:
 
 def _cells(series: Any) -> list[Any]:
     """The cells of a column; what is missing among anything but numbers is null."""
-    cells = [_plain(cell) for cell in series.tolist()]
+    cells = [plain(cell) for cell in series.tolist()]
     if getattr(series.dtype, "kind", "O") == "f":
         return cells
     return [None if gone else cell for cell, gone in zip(cells, series.isna(), strict=True)]
@@ -101,7 +120,7 @@ def _array(value: Any) -> Any:
         return value.tolist()
     if kind == "M":
         return value.astype("datetime64[ns]").astype("int64").tolist()
-    return _plain(value.tolist())
+    return plain(value.tolist())
 
 
 def _scalar(value: Any) -> Any:
@@ -110,9 +129,9 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if hasattr(value, "model_dump"):
-        return _plain(value.model_dump())
+        return plain(value.model_dump())
     if hasattr(value, "item"):
-        return _plain(value.item())
+        return plain(value.item())
     raise ModelFailed(
         f"the model answered with {type(value).__name__}, which JSON cannot hold",
         hint="let it answer with arrays, frames, numbers, text, lists or dicts",

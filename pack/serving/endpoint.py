@@ -9,7 +9,7 @@ from typing import Any
 
 from pack.errors import NotFound
 from pack.serving.capture import Capture
-from pack.serving.scoring import CSV, JSON, PARQUET
+from pack.serving.scoring import CONTENT_TYPES
 from pack.serving.shadow import Shadow
 from pack.serving.slots import Slot
 from pack.serving.versions import Version
@@ -51,7 +51,7 @@ class Endpoint:
     def content_types(self) -> tuple[str, ...]:
         """The content types of the bodies that are taken."""
         version = self.main.current
-        return (JSON, CSV, PARQUET) if version is None else version.scorer.content_types
+        return CONTENT_TYPES if version is None else version.scorer.content_types
 
     async def pick(self) -> Version:
         """The version that answers the next request, loaded where it is not; raises `Unavailable` where that fails."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from time import perf_counter
+from typing import NamedTuple
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pack.errors import ModelFailed
 from pack.serving.batching import Scored
+from pack.serving.columnar import Asked, encoder_of
 from pack.serving.endpoint import Endpoint
+from pack.serving.headers import content_type_of, wants_stream
+from pack.serving.leaving import scored_while_connected
 from pack.serving.parcels import Parcel
 from pack.serving.scoring import JSON
 from pack.serving.versions import Version
@@ -25,7 +28,18 @@ from pack.web.answers import answer_error, request_id_of
 from pack.web.limits import read_bytes
 
 logger = logging.getLogger("pack.serving")
-_HEADERS = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+_ANYTHING = {b"", b"*/*", b"application/json"}
+
+
+class Done(NamedTuple):
+    """A request that was scored: by which version, its body where that is JSON, in which form it is answered."""
+
+    version: Version
+    body: bytes | None
+    asked: Asked | None
+    parcel: Parcel
+    parsing: float
+    scored: Scored
 
 
 class Front:
@@ -42,54 +56,69 @@ class Front:
         if endpoint is None:
             await self.app(scope, receive, send)
             return
-        version: Version | None = None
         try:
-            content_type = _content_type(scope, endpoint.content_types)
-            body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
-            version = await endpoint.pick()
-            parcel, scored, parsing = await _score(version, body, content_type)
+            done = await self._score(endpoint, scope, receive)
         except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
-            response = await _refused(scope, error, version or endpoint.main.current)
-            await response(scope, receive, send)
+            answer = await _refused(scope, error, endpoint.main.current)
+            await answer(scope, receive, send)
             return
-        headers = [
-            *_HEADERS,
-            (b"content-length", b"%d" % len(scored.body)),
-            (b"x-request-id", request_id_of(scope).encode()),
-            (b"server-timing", _timing(parsing, scored)),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": scored.body})
-        if endpoint.shadow is not None and content_type == JSON and version is endpoint.main.current:
-            endpoint.shadow.mirror(body, scored.body)
-        if endpoint.capture is not None:
-            endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number)
-        if FACTS in scope:
-            scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
+        await _send(scope, done, send)
+        _note(scope, endpoint, done)
+
+    async def _score(self, endpoint: Endpoint, scope: Scope, receive: Receive) -> Done:
+        content_type = content_type_of(scope, endpoint.content_types)
+        body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
+        version = await endpoint.pick()
+        start = perf_counter()
+        accept = _accept(scope)
+        asked = None if accept in _ANYTHING else encoder_of(accept.decode("latin-1"), version.model.signature)
+        parcel = version.scorer.read(body, content_type)
+        if asked is not None:
+            parcel = parcel._replace(encode=asked.encode)
+        parsing = perf_counter() - start
+        scored = await scored_while_connected(version.batcher, parcel, len(body), receive)
+        return Done(version, body if content_type == JSON else None, asked, parcel, parsing, scored)
 
     def _endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
-        return self._endpoints.get(path.removeprefix(root) if root else path)
+        found = self._endpoints.get(path.removeprefix(root) if root else path)
+        return None if found is not None and wants_stream(scope) else found
 
 
-async def _score(version: Version, body: bytes, content_type: str) -> tuple[Parcel, Scored, float]:
-    """What was scored, the answer, and the seconds that reading took."""
-    start = perf_counter()
-    parcel = version.scorer.read(body, content_type)
-    parsing = perf_counter() - start
-    scored = await version.batcher.score(parcel, len(body))
-    seconds = (parsing, scored.queued, scored.predicting, scored.encoding)
+async def _send(scope: Scope, done: Done, send: Send) -> None:
+    body = done.scored.body
+    headers = [
+        (b"content-type", JSON.encode() if done.asked is None else done.asked.content_type.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id_of(scope).encode()),
+        (b"server-timing", _timing(done.parsing, done.scored)),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _note(scope: Scope, endpoint: Endpoint, done: Done) -> None:
+    """Count the request, and show it to whoever looks on: the shadow, the capture, the log."""
+    version, body, asked, parcel, parsing, scored = done
+    seconds = (parsing, scored.queued, scored.joining, scored.predicting, scored.encoding)
     version.tally.answered(seconds, parcel.rows or 1, scored.together)
-    return parcel, scored, parsing
+    if endpoint.shadow is not None and body is not None and asked is None and version is endpoint.main.current:
+        endpoint.shadow.mirror(body, scored.body)
+    if endpoint.capture is not None:
+        endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number)
+    if FACTS in scope:
+        scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
 
 
 def _timing(parsing: float, scored: Scored) -> bytes:
-    return b"parse;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
+    return b"parse;dur=%.3f, queue;dur=%.3f, validate;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % (
         parsing * 1e3,
         scored.queued * 1e3,
+        scored.joining * 1e3,
         scored.predicting * 1e3,
         scored.encoding * 1e3,
     )
@@ -105,19 +134,9 @@ async def _refused(scope: Scope, error: Exception, version: Version | None) -> R
     return response
 
 
-def _content_type(scope: Scope, taken: tuple[str, ...]) -> str:
-    """The content type of a body that is taken; answers 415 for every other."""
-    given = [value for name, value in scope["headers"] if name == b"content-type"]
-    text = given[0].decode("latin-1") if len(given) == 1 else ""
-    if text in taken:
-        return text
-    name, _, rest = text.partition(";")
-    options = [part.strip().lower() for part in rest.split(";") if part.strip()]
-    kind = name.strip().lower()
-    plain = all(option.replace('"', "") in {"charset=utf-8", "charset=utf8"} for option in options)
-    if kind in taken and plain:
-        return kind
-    listed = ", ".join(taken)
-    raise HTTPException(
-        415, f"the Content-Type must be one of: {listed} (UTF-8, without other parameters); e.g. {JSON}"
-    )
+def _accept(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"accept":
+            found: bytes = value
+            return found
+    return b""

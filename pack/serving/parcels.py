@@ -7,12 +7,15 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 Join = Callable[[Sequence[Any]], Any]
+Encode = Callable[[Any], bytes]
 
 
 class Parcel(NamedTuple):
     """The data of one request, with `rows` rows; None where they cannot be told from those of another.
 
     Parcels of one `key` may be put together: `join` makes what the model is called with from the data of one or more.
+    `encode` makes the body of the answer from the predictions for this parcel, or raises a `PackError`; without it the
+    answer is JSON.
     """
 
     data: Any
@@ -21,6 +24,7 @@ class Parcel(NamedTuple):
     key: Hashable
     join: Join
     wrapped: bool = True
+    encode: Encode | None = None
 
 
 def parcel_of(data: Any, params: dict[str, Any], *, wrapped: bool) -> Parcel:

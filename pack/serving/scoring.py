@@ -11,20 +11,28 @@ from pack.errors import ModelFailed, PackError
 from pack.mlmodel.plan import Plan
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving import bodies
-from pack.serving.encoding import encode, encode_parts
+from pack.serving.columnar import ARROW, NPY, decode_arrow, decode_npy
+from pack.serving.encoding import encode, encode_parts, split
 from pack.serving.parcels import Parcel, parcel_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+CONTENT_TYPES = (JSON, CSV, PARQUET, ARROW, NPY)
 logger = logging.getLogger("pack.serving")
 _Decoder = Callable[[bytes, Plan], bodies.Decoded]
 
 
 class Answers(NamedTuple):
-    """The answers to several requests in their order, each a body or an error, and the seconds that it took."""
+    """The answers to several requests in their order, each a body or an error, and the seconds that each step took."""
 
     bodies: Sequence[bytes | PackError]
+    joining: float = 0.0
     predicting: float = 0.0
     encoding: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All that it took."""
+        return self.joining + self.predicting + self.encoding
 
 
 class Scorer:
@@ -42,6 +50,8 @@ class Scorer:
             JSON: self._json,
             CSV: bodies.decode_csv,
             PARQUET: bodies.decode_parquet,
+            ARROW: decode_arrow,
+            NPY: decode_npy,
         }
 
     @property
@@ -62,19 +72,21 @@ class Scorer:
         return self._closely(body, content_type)
 
     def answers(self, parcels: Sequence[Parcel]) -> Answers:
-        """Predict and encode: parcels of one key in one call; where that fails each alone, so that one fails alone."""
-        start = perf_counter()
+        """Join, predict, encode: parcels of one key in one call; where that fails, each alone."""
+        start = joined = perf_counter()
         try:
-            found = self._predict(parcels[0].join([one.data for one in parcels]), parcels[0].params)
+            data = parcels[0].join([one.data for one in parcels])
+            joined = perf_counter()
+            found = self._predict(data, parcels[0].params)
             predicted = perf_counter()
             bodies_ = self._encoded(parcels, found)
         except PackError as error:
             if len(parcels) == 1:
-                return Answers([error], perf_counter() - start)
+                return Answers([error], joined - start, perf_counter() - joined)
             bodies_ = None
         if bodies_ is None:
             return _beside([self.answers([one]) for one in parcels])
-        return Answers(bodies_, predicted - start, perf_counter() - predicted)
+        return Answers(bodies_, joined - start, predicted - joined, perf_counter() - predicted)
 
     def score(self, body: bytes, content_type: str = JSON) -> bytes:
         """Read, predict, encode one body; raises what `read` does, and `ModelFailed` where the model's code raises."""
@@ -92,10 +104,15 @@ class Scorer:
         data, params, bare = self._decoders[content_type](body, self.model.plan)
         return parcel_of(data, self.model.plan.params(params), wrapped=not bare)
 
-    def _encoded(self, parcels: Sequence[Parcel], found: Any) -> list[bytes] | None:
+    def _encoded(self, parcels: Sequence[Parcel], found: Any) -> Sequence[bytes | PackError] | None:
         if len(parcels) == 1:
-            return [encode(found, wrapped=parcels[0].wrapped)]
-        parts = encode_parts(found, [one.rows or 0 for one in parcels])
+            one = parcels[0]
+            return [encode(found, wrapped=one.wrapped) if one.encode is None else one.encode(found)]
+        parts: Sequence[bytes | PackError] | None
+        if any(one.encode for one in parcels):
+            parts = _each_encoded(parcels, found)
+        else:
+            parts = encode_parts(found, [one.rows or 0 for one in parcels])
         if parts is None:
             logger.warning("the model does not answer row by row; requests are scored one by one from now on")
             self.joins = False
@@ -124,6 +141,20 @@ def _typed_reader(plan: Plan) -> Callable[[bytes], Parcel | None] | None:
     return reader_of(plan, plan.params(None))
 
 
+def _each_encoded(parcels: Sequence[Parcel], found: Any) -> list[bytes | PackError] | None:
+    """The answers to parcels of which some have an encoder of their own: what one cannot say is its own error."""
+    parts = split(found, [one.rows or 0 for one in parcels])
+    if parts is None:
+        return None
+    bodies_: list[bytes | PackError] = []
+    for one, part in zip(parcels, parts, strict=True):
+        try:
+            bodies_.append(encode(part, wrapped=one.wrapped) if one.encode is None else one.encode(part))
+        except PackError as error:
+            bodies_.append(error)
+    return bodies_
+
+
 def _beside(every: Sequence[Answers]) -> Answers:
-    bodies_ = [body for one in every for body in one.bodies]
-    return Answers(bodies_, sum(one.predicting for one in every), sum(one.encoding for one in every))
+    joining, predicting, encoding = (sum(step) for step in zip(*(one[1:] for one in every), strict=True))
+    return Answers([body for one in every for body in one.bodies], joining, predicting, encoding)

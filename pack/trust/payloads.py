@@ -33,8 +33,24 @@ RENAMED: dict[tuple[str, str], str] = {
     ("mlflow.pyfunc.utils.data_validation", "_validate_model_input"): "pack.pyfunc.foreign:validate_model_input",
     ("mlflow.pyfunc.utils.data_validation", "pyfunc"): "pack.pyfunc.foreign:check_hints",
     ("mlflow.exceptions", "MlflowException"): "pack.errors:PackError",
+    ("mlflow.pyfunc.model", "ChatModel"): "pack.pyfunc.chat:ChatModel",
 }
-_WRITTEN = ("PythonModel", "_FunctionPythonModel", "PythonModelContext", "_TypeHints", "pyfunc")
+_CHAT = "pack.pyfunc.chat"
+_PARTS = (
+    "ChatChoice ChatChoiceDelta ChatChoiceLogProbs ChatChunkChoice ChatCompletionChunk ChatCompletionRequest "
+    "ChatCompletionResponse ChatMessage ChatParams FunctionToolCallArguments FunctionToolDefinition ParamProperty "
+    "ParamType TokenLogProb TokenUsageStats ToolCall ToolDefinition ToolParamsSchema TopTokenLogProb"
+)
+RENAMED |= {("mlflow.types.llm", name): f"{_CHAT}:{name}" for name in _PARTS.split()}
+_WRITTEN = {
+    "PythonModel",
+    "_FunctionPythonModel",
+    "PythonModelContext",
+    "_TypeHints",
+    "pyfunc",
+    "ChatModel",
+    *_PARTS.split(),
+}
 _MAX_STRINGS = 100_000
 
 
@@ -197,7 +213,12 @@ def _pickler(cloudpickle: Any, hinted: types.FunctionType | None) -> Any:
     """A cloudpickle that writes our base classes by the names that MLflow has for them."""
     import pkgutil
 
-    ours = {_named(target): f"{module}:{name}" for (module, name), target in RENAMED.items() if name in _WRITTEN}
+    ours = {
+        _named(target): f"{module}:{name}"
+        for (module, name), target in RENAMED.items()
+        # What was never imported is in no pickle.
+        if name in _WRITTEN and (not target.startswith(f"{_CHAT}:") or _CHAT in sys.modules)
+    }
     check = next(made for made, name in ours.items() if name.endswith(":pyfunc"))
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]

@@ -8,10 +8,11 @@ request that a page of another origin sends is refused. Ports are not compared.
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pack.web.refusals import Refusal, send_refusal
 
 _LOOPBACK = frozenset({"localhost"})
 # Verdicts are kept for so many spellings: every request of one client has the same.
@@ -37,10 +38,8 @@ class HostGuard:
             await self.app(scope, receive, send)
             return
         status, message = refusal
-        body = json.dumps({"error_code": "PERMISSION_DENIED" if status == 403 else "BAD_REQUEST", "message": message})
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body.encode()})
+        code = "PERMISSION_DENIED" if status == 403 else "BAD_REQUEST"
+        await send_refusal(scope, send, Refusal(status, code, message))
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         hosts = [value for name, value in scope["headers"] if name == b"host"]

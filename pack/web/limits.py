@@ -1,6 +1,8 @@
-"""Limits that hold while a body is read: a chunked body has no length to look at first."""
+"""Limits: on bodies, which hold while a body is read (a chunked one has no length to look at first), and on clients."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
@@ -8,6 +10,26 @@ from starlette.types import Receive, Scope
 from pack.errors import BadRequest, TooLarge
 
 _MOST_DIGITS = 18
+
+
+@dataclass(frozen=True)
+class ClientLimits:
+    """What one client may ask of a server: sizes in bytes, times in seconds, a rate in bytes a second.
+
+    A body must come at `body_rate` on average, once `body_seconds` are over, and never pause for longer than those.
+    `idle_seconds` is how long a connection may lie between two requests, `stuck_seconds` how long a client may take
+    nothing of an answer. `connections` are those of one process.
+    """
+
+    url_bytes: int = 16 * 1024
+    head_bytes: int = 64 * 1024
+    headers: int = 100
+    head_seconds: int = 10
+    body_seconds: int = 10
+    body_rate: int = 1024
+    idle_seconds: int = 15
+    stuck_seconds: int = 30
+    connections: int = 10_000
 
 
 async def read_bytes(scope: Scope, receive: Receive, most: int, *, setting: str) -> bytes:
@@ -42,6 +64,8 @@ def _check_headers(scope: Scope, most: int, setting: str) -> None:
                 raise _too_large(most, setting)
         elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise HTTPException(415, "compressed bodies are not taken; send it without Content-Encoding")
+        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise BadRequest("the only Transfer-Encoding that is taken is: chunked")
 
 
 def _too_large(most: int, setting: str) -> TooLarge:

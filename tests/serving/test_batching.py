@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -15,8 +16,9 @@ import pytest
 
 import pack
 from pack.errors import ModelFailed, TimedOut, Unavailable
-from pack.serving.batching import Batcher, Limits, Scored
+from pack.serving.batching import THREADS, Batcher, Limits, Scored
 from pack.serving.scoring import Scorer
+from tests.serving.test_server import Server
 
 
 class Recorder(pack.pyfunc.PythonModel):
@@ -207,3 +209,32 @@ def test_where_the_time_went_is_told(tmp_path: Path) -> None:
     assert found.together == 1
     assert found.predicting >= 0.03
     assert found.queued >= 0
+
+
+def test_a_client_that_leaves_is_not_scored(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(
+        "import time, pack\n"
+        "def predict(model_input):\n"
+        "    open('seen', 'a').write(f'{model_input[0]} ')\n"
+        "    time.sleep(0.2)\n"
+        "    return [1]\n"
+        "pack.models.set_model(predict)\n",
+        encoding="utf-8",
+    )
+    pack.pyfunc.save_model(tmp_path / "slow", python_model=str(script))
+    server = Server("-m", str(tmp_path / "slow"))
+    head = (
+        b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    )
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+    for number, connection in enumerate(connections):
+        connection.sendall(head + b'{"inputs":[%03d]}' % (number + 100))
+    time.sleep(0.1)
+    for connection in connections:
+        connection.close()
+    assert server.post({"inputs": [7]}) == (200, {"predictions": [1]})
+    server.stop()
+    seen = Path("seen").read_text(encoding="utf-8").split()
+    assert seen[-1] == "7"
+    assert len(seen) <= THREADS + 1

@@ -47,7 +47,7 @@ def test_requests_rows_and_phases_are_counted(client: TestClient) -> None:
     assert value(found, "pack_requests_total", status=400) == 1
     assert value(found, "pack_requests_total", status=415) == 1
     assert value(found, "pack_rows_total") == 6
-    for phase in ("parse", "queue", "predict", "encode"):
+    for phase in ("parse", "queue", "validate", "predict", "encode"):
         assert value(found, "pack_phase_seconds_count", phase=phase) == 3
     assert value(found, "pack_request_seconds_count") == 3
     assert value(found, "pack_request_seconds_bucket", le="+Inf") == 3
@@ -77,7 +77,7 @@ def test_labels_are_escaped() -> None:
 
 def test_tallies_are_written_read_and_merged() -> None:
     one = Tally()
-    one.answered((0.001, 0.002, 0.003, 0.0), 5, 2)
+    one.answered((0.001, 0.002, 0.0, 0.003, 0.0), 5, 2)
     one.failed(503)
     again = Tally.from_dict(json.loads(json.dumps(one.to_dict())))
     assert again.to_dict() == one.to_dict()
@@ -92,7 +92,7 @@ def test_tallies_are_written_read_and_merged() -> None:
 
 def test_what_several_processes_counted_is_added_up(tmp_path: Path) -> None:
     one = Tally()
-    one.answered((0.001, 0.0, 0.003, 0.0), 5, 2)
+    one.answered((0.001, 0.0, 0.0, 0.003, 0.0), 5, 2)
     families = [
         *of_tallies([({"model": "m"}, one)]),
         Family("pack_queue", "Waiting.", "gauge", [Sample("pack_queue", {}, 3)]),
