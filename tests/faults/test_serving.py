@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import statistics
 import time
@@ -18,7 +19,10 @@ import pytest
 import pack
 from tests import models
 from tests.faults.conftest import FULL
+from tests.serving.test_following import BODY as ONE_ROW
+from tests.serving.test_following import register
 from tests.serving.test_server import Server
+from tests.serving.test_workers import children
 
 pytestmark = pytest.mark.faults
 
@@ -201,3 +205,45 @@ def test_memory_is_bounded_while_bodies_wait(iris: Server) -> None:
     asyncio.run(load())
     assert {status for status, _ in seen} == {200}
     assert psutil.Process(iris.process.pid).memory_info().rss < 700 * 2**20
+
+
+def test_an_alias_moves_and_a_worker_is_killed_under_load(own_world: Path, figure: Callable[..., None]) -> None:
+    versions = [register(number) for number in (1, 2, 3)]
+    pack.set_alias("steps", "champion", versions[0])
+    server = Server("-m", "models:/steps@champion", "--workers", "2", "--follow-seconds", "0.1")
+    body = json.dumps(ONE_ROW).encode()
+    seen: Counter[tuple[int, bytes]] = Counter()
+    over, cut = asyncio.Event(), 0
+
+    async def ask() -> None:
+        """Ask until it is over; a connection that is cut is opened again, and the request sent again."""
+        nonlocal cut
+        while not over.is_set():
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                while not over.is_set():
+                    writer.write(request_of(body))
+                    seen[await answer(reader)] += 1
+                writer.close()
+            except (ConnectionError, asyncio.IncompleteReadError):
+                cut += 1
+
+    async def disturb() -> None:
+        for move in range(10):
+            await asyncio.to_thread(pack.set_alias, "steps", "champion", versions[(move + 1) % 3])
+            await asyncio.sleep(0.5)
+            if move == 4:
+                os.kill(min(children(server)), signal.SIGKILL)
+        await asyncio.sleep(6.0)
+        over.set()
+
+    async def load() -> None:
+        await asyncio.gather(disturb(), *(ask() for _ in range(8)))
+
+    asyncio.run(load())
+    there = len(children(server))
+    assert server.stop()[0] == 0
+    assert {status for status, _ in seen} == {200}
+    assert {json.loads(found)["predictions"][0] for _, found in seen} == {1.0, 2.0, 3.0}
+    assert there == 2
+    figure("alias moved, worker killed", moves=10, answered=sum(seen.values()), sent_again=cut, lost=0)
