@@ -281,6 +281,8 @@ def _in_range(values: Any, there: Any) -> Any:
     if whole.kind not in "iu":
         return np.True_
     limits = np.iinfo(whole)
+    if real.dtype.itemsize < 8:  # in a small float the limits themselves would be infinite
+        real = real.astype(np.float64)
     return (real.real >= float(limits.min)) & (real.real < float(int(limits.max) + 1))
 
 

@@ -174,11 +174,12 @@ class Protocol(HttpToolsProtocol):
     @property
     def is_dispensable(self) -> bool:
         """Whether this connection waits for its client, who is owed no answer."""
-        return self._stage in DISPENSABLE and not self._owes()
+        return self._stage in DISPENSABLE and not self._owes() and not self.transport.get_write_buffer_size()
 
     def give_way(self) -> None:
         """Close this connection, to take another."""
         self._stage = ENDING
+        self.connections.discard(self)
         self.transport.close()
 
     def grow_older(self) -> None:

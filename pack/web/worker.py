@@ -68,16 +68,16 @@ class Worker:
     def stop(self) -> None:
         """Ask it to finish what is in flight and end."""
         self.end_by = monotonic() + DRAIN_SECONDS + _GRACE
-        self._signal(signal.SIGTERM)
+        self.pass_on(signal.SIGTERM)
 
     def give_up(self) -> None:
         """Let a hung worker write where it hangs, and kill it."""
         self.end_by = monotonic() + 1.0
-        self._signal(signal.SIGUSR1)
+        self.pass_on(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it at once."""
-        self._signal(signal.SIGKILL)
+        self.pass_on(signal.SIGKILL)
 
     def close(self) -> int | None:
         """Let go of what is left of an ended process; its exit code."""
@@ -88,7 +88,8 @@ class Worker:
         self.load.leave()
         return code
 
-    def _signal(self, number: signal.Signals) -> None:
+    def pass_on(self, number: int) -> None:
+        """Send a signal to the process, if it is still there."""
         if self.process.pid is not None and self.process.is_alive():
             os.kill(self.process.pid, number)
 

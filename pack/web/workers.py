@@ -44,8 +44,9 @@ logger = logging.getLogger("pack.web")
 def supervise(build: Build, listener: socket.socket, *, ready: Callable[[], None], options: Options) -> None:
     """Serve with several workers until SIGTERM or SIGINT, then let all of them finish what is in flight.
 
-    `build` is called in each worker, and pickled for it; `ready` is called once all workers take requests. SIGHUP
-    replaces the workers one by one. Raises `InvalidState` where they cannot start, or none is left.
+    `build` is called in each worker, and pickled for it; `ready` is called once all workers take requests. SIGHUP is
+    passed on to the workers, SIGUSR2 replaces them one by one. Raises `InvalidState` where they cannot start, or none
+    is left.
     """
     if os.name != "posix":
         raise InvalidValue("several workers need a Unix", hint="leave out --workers here")
@@ -95,7 +96,8 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGHUP: self._on_hangup}
+        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGUSR2: self._on_renew}
+        handlers[signal.SIGHUP] = self._on_hangup
         if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
             del handlers[signal.SIGHUP]
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -112,6 +114,11 @@ class Supervisor:
         self._is_asked_to_stop = True
 
     def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        for worker in self._workers:
+            if worker.is_ready and not worker.is_stopping:
+                worker.pass_on(number)
+
+    def _on_renew(self, number: int, frame: FrameType | None) -> None:
         if self._was_ready and not self._outdated:
             self._outdated = [worker for worker in self._workers if not worker.is_stopping]
 

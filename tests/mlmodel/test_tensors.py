@@ -241,3 +241,13 @@ def test_a_table_over_the_wire_becomes_the_declared_array() -> None:
         plan.wire_csv("a,b\n001,2.5\n")
     with pytest.raises(BadRequest, match="an object came"):
         plan.wire_inputs({"a": [1], "b": [2]})
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan, 65504])
+def test_what_is_infinite_in_a_small_float_is_no_whole_number(value: float) -> None:
+    array = np.array([value], dtype="float16")
+    if np.isfinite(value):
+        assert tensor("int32", -1).data(array).tolist() == [65504]
+        return
+    with pytest.raises(SchemaMismatch, match="cannot be held exactly"):
+        tensor("int32", -1).data(array)

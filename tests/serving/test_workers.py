@@ -91,7 +91,7 @@ def test_requests_go_on_while_a_worker_is_killed_and_all_are_replaced(saved: str
     try:
         os.kill(min(before), signal.SIGKILL)
         until(lambda: len(children(server) - before) == 1)
-        server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGUSR2)
         until(lambda: len(children(server)) == 2 and not children(server) & before)
     finally:
         ended.set()

@@ -119,11 +119,11 @@ def test_a_stop_lets_every_worker_finish(server: Bare) -> None:
         assert [statuses(read_all(connection)) for connection in connections] == [[200]] * 40
 
 
-def test_a_hangup_replaces_the_workers_one_by_one_and_loses_nothing(server: Bare) -> None:
+def test_a_signal_replaces_the_workers_one_by_one_and_loses_nothing(server: Bare) -> None:
     before = pids(server)
     with Load(server) as load, server.connect() as connection:
         connection.sendall(SLOW)
-        server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGUSR2)
         until(lambda: len(pids(server)) == 2 and not before & pids(server))
         assert statuses(read_all(connection)) == [200]
     assert load.failed == []
@@ -137,7 +137,7 @@ def test_what_cannot_be_built_anew_leaves_the_old_in_place(tmp_path: Path) -> No
     before = pids(running)
     way.touch()
     with Load(running) as load:
-        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGUSR2)
         os.kill(min(before), signal.SIGKILL)
         until(lambda: pids(running) == {max(before)})
         until(lambda: "the file is in the way" in running.errors())
