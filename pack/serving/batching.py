@@ -104,9 +104,12 @@ class Batcher:
         """How many requests wait or are being scored, and how many streams are open."""
         return len(self._queue) + sum(map(len, self._running.values())) + len(self._awaited) + len(self.streams)
 
-    async def score(self, parcel: Parcel, size: int) -> Scored:
-        """Score a parcel that came in a body of so many bytes; raises what `submit` and its future raise."""
-        if self._scorer.joins or self._queue or self._running or not self._is_quick(parcel.rows or 1):
+    async def score(self, parcel: Parcel, size: int, *, alone: bool = False) -> Scored:
+        """Score a parcel that came in a body of so many bytes; `alone` says that no other is likely to come with it.
+
+        Raises what `submit` and its future raise.
+        """
+        if (self._scorer.joins and not alone) or self._queue or self._running or not self._is_quick(parcel.rows or 1):
             return await self.submit(parcel, size)
         found = self._scorer.answers([parcel])
         self._remember(found.seconds, parcel.rows or 1)

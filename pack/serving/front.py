@@ -49,15 +49,16 @@ class Front:
         self.app = app
         self._endpoints = endpoints
         self._max_body = max_body
+        self._client: object = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Score a request, or pass it on."""
-        endpoint = self._endpoint(scope)
-        if endpoint is None:
+        endpoint, accept = self._endpoint(scope), _accept(scope) if scope["type"] == "http" else b""
+        if endpoint is None or (accept not in _ANYTHING and wants_stream(scope)):
             await self.app(scope, receive, send)
             return
         try:
-            done = await self._score(endpoint, scope, receive)
+            done = await self._score(endpoint, scope, receive, accept)
         except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
             answer = await _refused(scope, error, endpoint.main.current)
             await answer(scope, receive, send)
@@ -65,18 +66,22 @@ class Front:
         await _send(scope, done, send)
         _note(scope, endpoint, done)
 
-    async def _score(self, endpoint: Endpoint, scope: Scope, receive: Receive) -> Done:
+    async def _score(self, endpoint: Endpoint, scope: Scope, receive: Receive, accept: bytes) -> Done:
         content_type = content_type_of(scope, endpoint.content_types)
         body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
         version = await endpoint.pick()
         start = perf_counter()
-        accept = _accept(scope)
         asked = None if accept in _ANYTHING else encoder_of(accept.decode("latin-1"), version.model.signature)
         parcel = version.scorer.read(body, content_type)
         if asked is not None:
             parcel = parcel._replace(encode=asked.encode)
         parsing = perf_counter() - start
-        scored = await scored_while_connected(version.batcher, parcel, len(body), receive)
+        if version.batcher.takes_time:
+            scored = await scored_while_connected(version.batcher, parcel, len(body), receive)
+        else:
+            # A client that asks one thing after another has nobody to wait for.
+            client, self._client = self._client, scope.get("client")
+            scored = await version.batcher.score(parcel, len(body), alone=client == self._client)
         return Done(version, body if content_type == JSON else None, asked, parcel, parsing, scored)
 
     def _endpoint(self, scope: Scope) -> Endpoint | None:
@@ -84,8 +89,7 @@ class Front:
             return None
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
-        found = self._endpoints.get(path.removeprefix(root) if root else path)
-        return None if found is not None and wants_stream(scope) else found
+        return self._endpoints.get(path.removeprefix(root) if root else path)
 
 
 async def _send(scope: Scope, done: Done, send: Send) -> None:

@@ -42,19 +42,25 @@ class HostGuard:
         await send_refusal(scope, send, Refusal(status, code, message))
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) != 1:
+        hosts, fetched, origin = 0, b"none", None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts, host = hosts + 1, value
+            elif name == b"origin":
+                origin = value
+            elif name == b"sec-fetch-site":
+                fetched = value
+        if hosts != 1:
             return None if not hosts and scope["http_version"] == "1.0" else (400, "exactly one Host header is needed")
-        if not self._is_allowed(hosts[0]):
+        if not self._is_allowed(host):
             return 403, "this Host is not served here; the server's --allowed-host option adds one"
-        if scope["method"] not in _READS and not self._may_send(dict(scope["headers"])):
+        if scope["method"] not in _READS and not self._may_send(fetched, origin):
             return 403, "pages of this Origin may not call; the server's --allowed-host option adds its host"
         return None
 
-    def _may_send(self, headers: dict[bytes, bytes]) -> bool:
-        if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
+    def _may_send(self, fetched: bytes, origin: bytes | None) -> bool:
+        if fetched not in {b"none", b"same-origin"}:
             return False
-        origin = headers.get(b"origin")
         if origin is None:
             return True
         scheme, separator, rest = origin.decode("latin-1").partition("://")
