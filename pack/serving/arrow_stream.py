@@ -6,7 +6,7 @@ Format: arrow.apache.org/docs/format/Columnar.html ("Encapsulated message format
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pack.errors import BadRequest, TooLarge
@@ -28,8 +28,8 @@ def read_table(body: bytes) -> Any:
     try:
         _check_messages(pa, body)
         with pa.ipc.open_stream(pa.BufferReader(body)) as reader:
-            _check_schema(pa, reader.schema)
-            return _table(pa, reader, len(body))
+            check_schema(pa, reader.schema)
+            return checked_table(pa, reader.schema, reader, len(body))
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadRequest("the body is not an Arrow stream that can be read") from error
 
@@ -90,10 +90,11 @@ def _field(buffer: bytes, table: int, number: int) -> int | None:
     return place
 
 
-def _check_schema(pa: Any, schema: Any) -> None:
+def check_schema(pa: Any, schema: Any) -> None:
+    """Raise `BadRequest` naming the columns whose names or types are not taken."""
     names = schema.names
     if not names or len(names) > MAX_COLUMNS:
-        raise BadRequest(f"the stream must have columns, {MAX_COLUMNS:,} at most")
+        raise BadRequest(f"there must be columns, {MAX_COLUMNS:,} at most")
     if len(set(names)) < len(names):
         twice = dict.fromkeys(name for name in names if names.count(name) > 1)
         raise BadRequest(f"columns came twice: {listed(twice)}")
@@ -120,16 +121,19 @@ def _is_taken(types: Any, kind: Any, depth: int) -> bool:
     return any(fits(kind) for fits in plain) or (types.is_null(kind) and depth == 0)
 
 
-def _table(pa: Any, reader: Any, size: int) -> Any:
-    """All batches of a stream as a table whose every offset was looked at, with dictionaries decoded."""
+def checked_table(pa: Any, schema: Any, found: Iterable[Any], size: int) -> Any:
+    """All batches as a table whose every offset was looked at, with dictionaries decoded.
+
+    Raises `TooLarge` where a body of `size` bytes becomes far larger.
+    """
     batches, values = [], 0
-    for batch in reader:
+    for batch in found:
         batch.validate(full=True)
         values += sum(_values_in(pa.types, column) for column in batch.columns)
         if values > max(MAX_VALUES, VALUES_EACH * size):
             raise TooLarge("the stream announces far more values than it holds", hint="send fewer rows at once")
         batches.append(batch)
-    table = pa.Table.from_batches(batches, reader.schema)
+    table = pa.Table.from_batches(batches, schema)
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             _check_decoded(pa, field.name, table.column(place), size)

@@ -12,6 +12,7 @@ from pack.errors import ModelFailed, PackError, TimedOut
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving.encoding import encode
 from pack.serving.parcels import Parcel
+from pack.serving.scoring import failure
 
 _T = TypeVar("_T")
 logger = logging.getLogger("pack.serving")
@@ -68,13 +69,6 @@ def let_go(task: asyncio.Future[Any]) -> None:
     _leaving.add(task)
     task.add_done_callback(_gone)
     task.cancel()
-
-
-def failure(error: BaseException) -> PackError:
-    """What a model raised as the caller learns of it: not what it says, which is the log's."""
-    return ModelFailed(
-        f"the model raised {type(error).__name__}", hint="the server's log has the details under the request id"
-    )
 
 
 def _gone(task: asyncio.Future[Any]) -> None:

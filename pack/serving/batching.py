@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -83,6 +85,7 @@ class Batcher:
         self._awaited: set[asyncio.Task[Scored]] = set()
         self._pool: ThreadPoolExecutor | None = None
         self._is_due = False
+        self._held = 0
         self._patient_until = 0.0
         self._sweeper: asyncio.TimerHandle | None = None
         # Seconds and rows of the slowest call that is still remembered; 0 rows: it was never called.
@@ -101,8 +104,18 @@ class Batcher:
 
     @property
     def in_flight(self) -> int:
-        """How many requests wait or are being scored, and how many streams are open."""
-        return len(self._queue) + sum(map(len, self._running.values())) + len(self._awaited) + len(self.streams)
+        """How many requests are read, wait or are being scored, and how many streams are open."""
+        scored = sum(map(len, self._running.values()))
+        return len(self._queue) + scored + len(self._awaited) + len(self.streams) + self._held
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While a request to this model is still read, it is in flight too."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
 
     async def score(self, parcel: Parcel, size: int, *, alone: bool = False) -> Scored:
         """Score a parcel that came in a body of so many bytes; `alone` says that no other is likely to come with it.

@@ -77,20 +77,9 @@ def decode_csv(body: bytes, plan: Plan) -> Decoded:
 
 def decode_parquet(body: bytes, plan: Plan) -> Decoded:
     """The rows of a Parquet body: typed columns, which go straight to the plan."""
-    import io
+    from pack.serving.parquet_file import read_parquet
 
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        from pack.plugins import missing
-
-        raise missing("pyarrow", "'packml[parquet]'") from error
-    try:
-        table = parquet.read_table(io.BytesIO(body))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadRequest("the body is not a Parquet file") from error
-    return plan.wire_table(table), None, False
+    return plan.wire_table(read_parquet(body)), None, False
 
 
 def _split(value: Any, plan: Plan) -> Any:

@@ -25,6 +25,8 @@ from pack.serving.parcels import Parcel
 
 logger = logging.getLogger("pack.serving")
 WAITING = 1000
+# Bytes of bodies and answers that may wait to be written.
+WAITING_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,32 +51,42 @@ class Captured(NamedTuple):
     request_id: str
     version: str
     at: float
+    size: int
 
 
 class Capture:
     """Writes a sample of the requests to one model, in a thread of its own. Open until `close`."""
 
-    def __init__(self, name: str, plan: CapturePlan, columns: Iterable[str]) -> None:
-        unknown = sorted(plan.redact - {*columns, "_answer"})
+    def __init__(self, name: str, plan: CapturePlan, columns: Iterable[str] | None) -> None:
+        """`columns` are those that can be redacted; None where the model is not there yet to say."""
+        unknown = [] if columns is None else sorted(plan.redact - {*columns, "_answer"})
         if unknown:
             raise InvalidValue(f"{name!r} has no column {unknown[0]!r} to redact", hint="its columns: pack inspect")
         _pyarrow()
         self.dropped = 0
         self.written = 0
+        self._waiting = 0
+        self._counting = threading.Lock()
         self._name = name
         self._plan = plan
         self._queue: queue.Queue[Captured | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="pack-capture", daemon=True)
         self._thread.start()
 
-    def offer(self, parcel: Parcel, answer: bytes, request_id: str, version: str) -> None:
-        """Take a request into the sample, or not; never waits."""
+    def offer(self, parcel: Parcel, answer: bytes, request_id: str, version: str, *, size: int) -> None:
+        """Take a request, whose body had so many bytes, into the sample, or not; never waits."""
         if random() >= self._plan.share:  # noqa: S311 - no secret
             return
+        one = Captured(parcel, answer, request_id, version, time.time(), size + len(answer))
         try:
-            self._queue.put_nowait(Captured(parcel, answer, request_id, version, time.time()))
+            if self._waiting + one.size > WAITING_BYTES:
+                raise queue.Full
+            self._queue.put_nowait(one)
         except queue.Full:
             self.dropped += 1
+        else:
+            with self._counting:
+                self._waiting += one.size
 
     def close(self) -> None:
         """Write what has gathered."""
@@ -95,6 +107,8 @@ class Capture:
                 rows += 0 if one is None else one.parcel.rows or 1
             if not open_ or rows >= self._plan.rows or time.monotonic() >= due:
                 self._write(gathered)
+                with self._counting:
+                    self._waiting -= sum(each.size for each in gathered)
                 gathered, rows, due = [], 0, time.monotonic() + self._plan.seconds
 
     def _write(self, gathered: list[Captured]) -> None:

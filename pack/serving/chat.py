@@ -6,6 +6,7 @@ raise elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -30,6 +31,7 @@ from pack.serving.endpoint import Endpoint
 from pack.serving.headers import EVENTS, content_type_of
 from pack.serving.leaving import scored_while_connected
 from pack.serving.parcels import Parcel, parcel_of
+from pack.serving.reading import LARGE
 from pack.serving.scoring import JSON
 from pack.serving.streams import FORMS, Dialect, Stream
 from pack.serving.versions import Version
@@ -102,7 +104,7 @@ async def _complete(request: Request) -> ASGIApp:
     content_type_of(request.scope, (JSON,))
     body = await read_bytes(request.scope, request.receive, request.app.max_body, setting="PACK_SERVE_MAX_BODY")
     start = perf_counter()
-    asked = parse_json(body)
+    asked = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
     if not isinstance(asked, dict):
         raise BadRequest("the body must be an object", hint='give {"model": ..., "messages": [...]}')
     endpoint = _endpoint(request, asked.get("model"))

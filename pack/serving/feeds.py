@@ -16,7 +16,8 @@ from contextvars import copy_context
 from typing import Any
 
 from pack.errors import PackError, TimedOut, Unavailable
-from pack.serving.awaiting import failure, let_go
+from pack.serving.awaiting import let_go
+from pack.serving.scoring import failure
 
 # How many items may be ready that the client has not taken yet.
 AHEAD = 4

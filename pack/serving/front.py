@@ -21,6 +21,7 @@ from pack.serving.endpoint import Endpoint
 from pack.serving.headers import content_type_of, wants_stream
 from pack.serving.leaving import scored_while_connected
 from pack.serving.parcels import Parcel
+from pack.serving.reading import read_for
 from pack.serving.scoring import JSON
 from pack.serving.versions import Version
 from pack.web.access import FACTS
@@ -32,10 +33,11 @@ _ANYTHING = {b"", b"*/*", b"application/json"}
 
 
 class Done(NamedTuple):
-    """A request that was scored: by which version, its body where that is JSON, in which form it is answered."""
+    """A request that was scored: by which version, its body and the body's type, in which form it is answered."""
 
     version: Version
-    body: bytes | None
+    body: bytes
+    content_type: str
     asked: Asked | None
     parcel: Parcel
     parsing: float
@@ -72,7 +74,7 @@ class Front:
         version = await endpoint.pick()
         start = perf_counter()
         asked = None if accept in _ANYTHING else encoder_of(accept.decode("latin-1"), version.model.signature)
-        parcel = version.scorer.read(body, content_type)
+        parcel = await read_for(version.batcher, len(body), lambda: version.scorer.read(body, content_type))
         if asked is not None:
             parcel = parcel._replace(encode=asked.encode)
         parsing = perf_counter() - start
@@ -82,7 +84,7 @@ class Front:
             # A client that asks one thing after another has nobody to wait for.
             client, self._client = self._client, scope.get("client")
             scored = await version.batcher.score(parcel, len(body), alone=client == self._client)
-        return Done(version, body if content_type == JSON else None, asked, parcel, parsing, scored)
+        return Done(version, body, content_type, asked, parcel, parsing, scored)
 
     def _endpoint(self, scope: Scope) -> Endpoint | None:
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -107,13 +109,14 @@ async def _send(scope: Scope, done: Done, send: Send) -> None:
 
 def _note(scope: Scope, endpoint: Endpoint, done: Done) -> None:
     """Count the request, and show it to whoever looks on: the shadow, the capture, the log."""
-    version, body, asked, parcel, parsing, scored = done
+    version, body, content_type, asked, parcel, parsing, scored = done
     seconds = (parsing, scored.queued, scored.joining, scored.predicting, scored.encoding)
     version.tally.answered(seconds, parcel.rows or 1, scored.together)
-    if endpoint.shadow is not None and body is not None and asked is None and version is endpoint.main.current:
+    is_plain = content_type == JSON and asked is None
+    if endpoint.shadow is not None and is_plain and version is endpoint.main.current:
         endpoint.shadow.mirror(body, scored.body)
     if endpoint.capture is not None:
-        endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number)
+        endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number, size=len(body))
     if FACTS in scope:
         scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
 

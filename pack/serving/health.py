@@ -121,6 +121,13 @@ def _of_slots(endpoints: Endpoints) -> Iterator[Family]:
         for outcome, count in one.shadow.counts.items()
     ]
     yield Family("pack_shadow_total", "Mirrored requests by what came of them.", "counter", counts)
+    captured = [
+        Sample("pack_capture_total", {"model": one.name, "outcome": outcome}, count)
+        for one in endpoints
+        if one.capture is not None
+        for outcome, count in (("rows written", one.capture.written), ("requests dropped", one.capture.dropped))
+    ]
+    yield Family("pack_capture_total", "What was captured, and what came too fast to be.", "counter", captured)
 
 
 def _labels(endpoint: Endpoint, role: str, *, number: str | None = None, digest: str = "") -> dict[str, str]:

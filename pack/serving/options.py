@@ -63,8 +63,7 @@ def endpoints_of(models: Mapping[str, Given], trust: Any, options: Options) -> E
     made = Endpoints({name: _endpoint(name, model, trust, options) for name, model in models.items()})
     if options.capture is not None:
         for endpoint in made:
-            schema = None if options.lazy else endpoint.current.model.signature
-            names = [] if schema is None or schema.inputs is None else map(str, schema.inputs.input_names())
+            names = None if options.lazy else _columns(endpoint)
             endpoint.capture = Capture(endpoint.name, options.capture, names)
     if options.max_model_bytes is not None:
         room = Room(made, options.max_model_bytes)
@@ -88,3 +87,8 @@ def _endpoint(name: str, model: Given, trust: Any, options: Options) -> Endpoint
         share=0.0 if canary is None else canary.share,
         shadow=None if shadow is None else Shadow(slot(shadow), options.shadow_deadline),
     )
+
+
+def _columns(endpoint: Endpoint) -> list[str]:
+    signature = endpoint.current.model.signature
+    return [] if signature is None or signature.inputs is None else list(map(str, signature.inputs.input_names()))

@@ -127,9 +127,7 @@ class Scorer:
         except PackError:
             raise
         except Exception as error:
-            raise ModelFailed(
-                f"the model raised {type(error).__name__}", hint="the server's log has the details under the request id"
-            ) from error
+            raise failure(error) from error
 
 
 def _typed_reader(plan: Plan) -> Callable[[bytes], Parcel | None] | None:
@@ -158,3 +156,10 @@ def _each_encoded(parcels: Sequence[Parcel], found: Any) -> list[bytes | PackErr
 def _beside(every: Sequence[Answers]) -> Answers:
     joining, predicting, encoding = (sum(step) for step in zip(*(one[1:] for one in every), strict=True))
     return Answers([body for one in every for body in one.bodies], joining, predicting, encoding)
+
+
+def failure(error: BaseException) -> PackError:
+    """What a model raised as the caller learns of it: not what it says, which is the log's."""
+    return ModelFailed(
+        f"the model raised {type(error).__name__}", hint="the server's log has the details under the request id"
+    )

@@ -11,6 +11,7 @@ import msgspec
 
 from pack.errors import PackError
 from pack.serving.metrics import SECONDS, Histogram
+from pack.serving.reading import read_for
 from pack.serving.scoring import JSON
 from pack.serving.slots import Slot
 
@@ -65,7 +66,8 @@ class Shadow:
 
     async def _answer(self, body: bytes) -> bytes:
         version = await self.slot.loaded()
-        return (await version.batcher.score(version.scorer.read(body, JSON), len(body))).body
+        parcel = await read_for(version.batcher, len(body), lambda: version.scorer.read(body, JSON))
+        return (await version.batcher.score(parcel, len(body))).body
 
 
 def alike(one: bytes, other: bytes) -> bool:

@@ -19,6 +19,7 @@ from pack.serving.rehearsal import Rehearsal
 from pack.serving.versions import Source, Version
 
 logger = logging.getLogger("pack.serving")
+_RETIRE_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Slot:
         self.refusal = None
         self.swaps += 1
         if gone is not None and gone is not new:
-            gone.batcher.close()
+            _retire(asyncio.get_running_loop(), gone)
         logger.info("%s takes over from %s", new.uri, self.previous.uri if self.previous else "nothing")
 
     def _cannot_look(self, error: PackError) -> str:
@@ -154,3 +155,11 @@ class Slot:
         if self._lock is None:
             self._lock = asyncio.Lock()
         return self._lock
+
+
+def _retire(loop: asyncio.AbstractEventLoop, version: Version) -> None:
+    """Let go of a version when its last request is answered."""
+    if version.batcher.in_flight:
+        loop.call_later(_RETIRE_EVERY, _retire, loop, version)
+    else:
+        version.batcher.close()

@@ -27,6 +27,7 @@ from pack.serving.feeds import Feed, TaskFeed, ThreadFeed
 from pack.serving.headers import EVENTS, LINES, content_type_of, stream_type
 from pack.serving.leaving import ClientLeft
 from pack.serving.parcels import Parcel
+from pack.serving.reading import read_for
 from pack.serving.versions import Version
 from pack.web.access import FACTS
 from pack.web.answers import REQUEST_ID, SAFE_HEADERS, answer_error, request_id
@@ -73,7 +74,7 @@ async def stream(request: Request) -> ASGIApp:
     start = perf_counter()
     try:
         check_streams(version)
-        parcel = version.scorer.read(body, content_type)
+        parcel = await read_for(version.batcher, len(body), lambda: version.scorer.read(body, content_type))
     except PackError as error:
         version.tally.failed(error.http_status)
         raise

@@ -19,6 +19,7 @@ from pack.serving import health, oip
 from pack.serving.endpoint import Endpoint
 from pack.serving.leaving import scored_while_connected
 from pack.serving.metrics import PHASES
+from pack.serving.reading import read_for
 from pack.serving.versions import Version
 from pack.version import __version__
 from pack.web.access import FACTS
@@ -111,7 +112,9 @@ async def _scored(request: Request, version: Version, body: bytes, header_length
     start = perf_counter()
     endpoint = _endpoint(request)
     names = {"model_name": endpoint.name, "model_version": _number(version)}
-    parcel, reply = oip.read(body, header_length, version.model, names)
+    parcel, reply = await read_for(
+        version.batcher, len(body), lambda: oip.read(body, header_length, version.model, names)
+    )
     parsing = perf_counter() - start
     answer, queued, joining, predicting, encoding, together = await scored_while_connected(
         version.batcher, parcel, len(body), request.receive
@@ -121,7 +124,7 @@ async def _scored(request: Request, version: Version, body: bytes, header_length
     if FACTS in request.scope:
         request.scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
     if endpoint.capture is not None:
-        endpoint.capture.offer(parcel, answer, request_id(request), version.number)
+        endpoint.capture.offer(parcel, answer, request_id(request), version.number, size=len(body))
     phases = zip(PHASES, times, strict=True)
     headers = {"server-timing": ", ".join(f"{phase};dur={seconds * 1e3:.3f}" for phase, seconds in phases)}
     response = json_answer(request, answer, headers=headers)

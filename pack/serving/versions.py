@@ -65,7 +65,7 @@ class Version:
     def of(cls, uri: str, model: PyFuncModel, limits: Limits) -> Version:
         """A version that is ready to score."""
         scorer = Scorer(model, joins=None if limits.joins else False)
-        parsed = uris.parse(uri) if "://" not in uri else None
+        parsed = uris.parse(uri) if uri.startswith("models:") else None
         number = str(parsed.version) if isinstance(parsed, uris.ModelUri) and parsed.version else ""
         size = sum(path.stat().st_size for path in model.home.rglob("*") if path.is_file())
         return cls(uri, number, model.digest, size, model, scorer, Batcher(scorer, limits))

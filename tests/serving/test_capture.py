@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from starlette.testclient import TestClient
 
 import pack
 from pack.errors import InvalidValue
-from pack.serving import app
+from pack.serving import app, capture
 from pack.serving.capture import CapturePlan
 from pack.serving.options import Options
 from tests import models
@@ -90,3 +91,25 @@ def test_a_closed_log_stops_no_request(mixed: str) -> None:
     assert server.process.wait(30) == 0
     assert server.process.stderr is not None
     server.process.stderr.close()
+
+
+def test_what_is_too_much_at_once_is_left_out_and_counted(
+    mixed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "WAITING_BYTES", 300)
+    served = app({"mixed": mixed}, options=Options(capture=CapturePlan(tmp_path / "seen")))
+    with TestClient(served) as client:
+        statuses = [client.post("/invocations", json=records(1)).status_code for _ in range(10)]
+        shown = client.get("/metrics").text
+    assert statuses == [200] * 10
+    written = len(captured(tmp_path / "seen"))
+    assert 0 < written < 10
+    assert f'pack_capture_total{{model="mixed",outcome="requests dropped"}} {10 - written}' in shown
+
+
+def test_a_model_that_is_loaded_later_can_be_redacted(mixed: str, tmp_path: Path) -> None:
+    first = str(models.mixed_frame(1).columns[0])
+    plan = CapturePlan(tmp_path / "seen", redact=frozenset({first}))
+    with TestClient(app({"mixed": mixed}, options=Options(capture=plan, lazy=True))) as client:
+        assert client.post("/invocations", json=records(2)).status_code == 200
+    assert captured(tmp_path / "seen")[first].isna().all()

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from pack.mlmodel import ColSpec, ModelSignature, Schema, TensorSpec
 from pack.mlmodel.plan import compile_plan
 from pack.serving import app
 from pack.serving.arrow_stream import MAX_BATCHES, read_table
+from pack.serving.bodies import decode_parquet
 from pack.serving.columnar import (
     ARROW,
     NPY,
@@ -411,3 +413,37 @@ def test_each_request_of_a_batch_gets_its_answer_in_its_own_type(tmp_path: Path)
     assert json.loads(plain) == {"predictions": expected[:2]}
     assert np.load(io.BytesIO(array)).tolist() == expected[60:62]
     assert pa.ipc.open_stream(table).read_all().to_pydict() == {"predictions": expected[120:122]}
+
+
+def parquet_of(table: pa.Table, **options: Any) -> bytes:
+    written = io.BytesIO()
+    pa.parquet.write_table(table, written, **options)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"x": pa.array([1.0]).take(pa.array([0] * 20_000_000, pa.int32()))}),
+        pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0] * 200_000, pa.int32()), pa.array(["a" * 10_000]))}),
+    ],
+    ids=["a number twenty million times", "a long text for each of many rows"],
+)
+def test_a_small_parquet_file_that_unpacks_to_far_more_is_refused(table: pa.Table) -> None:
+    with pytest.raises(TooLarge):
+        decode_parquet(parquet_of(table, compression="zstd"), compile_plan(None))
+
+
+def test_a_parquet_file_with_an_extension_type_is_refused() -> None:
+    table = pa.table({"x": pa.array([b"0" * 16] * 2, pa.uuid())})
+    with pytest.raises(BadRequest, match="types that are not taken"):
+        decode_parquet(parquet_of(table), compile_plan(None))
+
+
+def test_parquet_keeps_text_numbers_dates_and_gaps() -> None:
+    frame = pd.DataFrame(
+        {"t": ["x", None, "x"], "n": [1, 2, 3], "f": [0.5, None, 1.5], "d": pd.to_datetime(["2020-01-01"] * 3)}
+    )
+    found, params, bare = decode_parquet(parquet_of(pa.Table.from_pandas(frame)), compile_plan(None))
+    pd.testing.assert_frame_equal(found, frame)
+    assert (params, bare) == (None, False)

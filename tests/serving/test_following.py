@@ -237,3 +237,26 @@ def test_models_are_loaded_when_they_are_asked_for_and_let_go_of_when_room_is_sh
             assert loaded() == there
     finally:
         server.stop()
+
+
+def test_a_version_two_moves_ago_answers_what_waits_for_it(start: Callable[..., Server], tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        script = tmp_path / f"slow{number}.py"
+        script.write_text(
+            f"import time, pack\ndef predict(model_input):\n    time.sleep(0.5)\n    return [{number}]\n"
+            "pack.models.set_model(predict)\n",
+            encoding="utf-8",
+        )
+        pack.pyfunc.log_model(name="steps", python_model=str(script), registered_model_name="steps")
+    pack.set_alias("steps", "champion", 1)
+    server, answers = start(), list[Any]()
+    threads = [threading.Thread(target=lambda: answers.append(server.post({"inputs": [0]}))) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    for number in (2, 3):
+        pack.set_alias("steps", "champion", number)
+        until(lambda number=number: champion(server)["version"] == str(number))  # type: ignore[misc]
+    for thread in threads:
+        thread.join()
+    assert answers == [(200, {"predictions": [1]})] * 60

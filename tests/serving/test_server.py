@@ -177,3 +177,27 @@ def test_requests_leave_no_files_threads_or_memory_behind(server: Server) -> Non
         server.post(body)
     assert len(list((status / "fd").iterdir())) <= files + 1
     assert len(list((status / "task").iterdir())) <= threads + 1
+
+
+def test_a_large_body_that_needs_a_closer_look_holds_up_nobody(server: Server) -> None:
+    # A null sends it the careful way, which takes seconds for so many numbers.
+    body = {"inputs": [[5.1, 3.5, 1.4, None]] * 500_000}
+    order: list[str] = []
+
+    def ask() -> None:
+        server.post(body)
+        order.append("large")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while asking.is_alive():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", "/ping")
+        assert connection.getresponse().status == 200
+        connection.close()
+        if "large" not in order:
+            order.append("ping")
+        time.sleep(0.05)
+    asking.join()
+    assert order[-1] == "large"
+    assert order.count("ping") > 20
