@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from pack.serving.predicted import tensors_of
 from pack.serving.tensors import BYTES, elements_of
 
 ARROW, NPY = "application/vnd.apache.arrow.stream", "application/x-npy"
+HAS_PYARROW = find_spec("pyarrow") is not None
 _MAX_NPY_HEADER = 10_000
 _MAX_EMPTY_ITEM = 1024
 
@@ -81,6 +83,8 @@ def encoder_of(accept: str, signature: ModelSignature | None) -> Asked | None:
         return None
     if kind == NPY:
         return Asked(NPY, encode_npy)
+    if not HAS_PYARROW:
+        raise NotAcceptable("this server writes no Arrow streams", hint=f"ask for {NPY}, or for application/json")
     outputs = signature.outputs if signature else None
     return Asked(ARROW, lambda predictions: encode_arrow(predictions, outputs))
 

@@ -11,12 +11,13 @@ from pack.errors import ModelFailed, PackError
 from pack.mlmodel.plan import Plan
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving import bodies
-from pack.serving.columnar import ARROW, NPY, decode_arrow, decode_npy
+from pack.serving.columnar import ARROW, HAS_PYARROW, NPY, decode_arrow, decode_npy
 from pack.serving.encoding import encode, encode_parts, split
 from pack.serving.parcels import Parcel, parcel_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
-CONTENT_TYPES = (JSON, CSV, PARQUET, ARROW, NPY)
+# What a server takes: a type whose package is not installed here is as unknown to callers as any other.
+CONTENT_TYPES = (JSON, CSV, NPY, *((PARQUET, ARROW) if HAS_PYARROW else ()))
 logger = logging.getLogger("pack.serving")
 _Decoder = Callable[[bytes, Plan], bodies.Decoded]
 
@@ -57,7 +58,7 @@ class Scorer:
     @property
     def content_types(self) -> tuple[str, ...]:
         """The content types of the bodies that are taken."""
-        return tuple(self._decoders)
+        return CONTENT_TYPES
 
     def read(self, body: bytes, content_type: str = JSON) -> Parcel:
         """Decode and check one body.

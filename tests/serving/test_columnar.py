@@ -6,6 +6,8 @@ import io
 import json
 import pickle
 import struct
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -447,3 +449,24 @@ def test_parquet_keeps_text_numbers_dates_and_gaps() -> None:
     found, params, bare = decode_parquet(parquet_of(pa.Table.from_pandas(frame)), compile_plan(None))
     pd.testing.assert_frame_equal(found, frame)
     assert (params, bare) == (None, False)
+
+
+def test_what_needs_a_package_that_is_not_here_is_a_type_that_is_not_taken(tmp_path: Path) -> None:
+    pack.save_model(models.classifier(), tmp_path / "model", input_example=models.iris()[0][:2])
+    code = (
+        "import importlib.util as util, sys\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'pyarrow' else found(name, *rest)\n"
+        "from pack.serving import app\n"
+        "from starlette.testclient import TestClient\n"
+        "client = TestClient(app(sys.argv[1]))\n"
+        "for kind in ('application/vnd.apache.parquet', 'application/vnd.apache.arrow.stream'):\n"
+        "    print(client.post('/invocations', content=b'x', headers={'Content-Type': kind}).status_code)\n"
+        "headers = {'Accept': 'application/vnd.apache.arrow.stream'}\n"
+        "print(client.post('/invocations', json={'inputs': [[5.1, 3.5, 1.4, 0.2]]}, headers=headers).status_code)\n"
+        "print('parquet' in client.get('/openapi.json').text)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "model")], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["415", "415", "406", "False"], done.stderr
