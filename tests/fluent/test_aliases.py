@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,23 @@ def test_what_was_compared_is_what_is_replaced_while_others_move_the_alias(regis
     kinds = {register(a="long"): "a", register(b="string"): "b", register(a="long"): "a", register(b="string"): "b"}
     pack.set_alias("churn", "champion", 1)
 
+    forcing = [threading.Event(), threading.Event()]
+
+    def turns(version: int, *, force: bool) -> Iterator[int]:
+        """So many moves that are forced; the others go on beside them and a little longer, so that some are made."""
+        if force:
+            try:
+                yield from range(15)
+            finally:
+                forcing[version - 1].set()
+            return
+        waited = time.monotonic() + 60
+        while not all(one.is_set() for one in forcing) and time.monotonic() < waited:
+            yield 0
+        yield from range(15)
+
     def move(version: int, *, force: bool) -> None:
-        for _ in range(15):
+        for _ in turns(version, force=force):
             try:
                 aliases.move(
                     state.registry(), "churn", "champion", version, reason="forced" if force else "kept", force=force
