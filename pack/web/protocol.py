@@ -12,6 +12,7 @@ from typing import ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from pack.web.cycle import Cycle
 from pack.web.limits import ClientLimits
 from pack.web.refusals import Refusal, too_large, too_slow, written
 from pack.web.stages import ANSWER, BODY, DISPENSABLE, ENDING, HEAD, IDLE, NEW, State
@@ -118,6 +119,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._stage = BODY
         super().on_headers_complete()
+        self.cycle.__class__ = Cycle  # uvicorn makes them of its own class, and runs them a moment later
         if self.server_state.draining:
             _make_last(self.cycle)
         if self.scope["http_version"] != "1.1" and self.scope["http_version"] != "1.0":

@@ -36,6 +36,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/early":
         await _answer(send, b"enough", status=413)
         return
+    if path.startswith("/odd/"):
+        await _oddly(path, send)
+        return
     try:
         length = len(await read_bytes(scope, receive, 10_000_000, setting="SETTING"))
     except PackError as error:
@@ -63,6 +66,23 @@ async def _live(receive: Receive, send: Send) -> None:
 async def _answer(send: Send, body: bytes, *, status: int = 200) -> None:
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _oddly(path: str, send: Send) -> None:
+    """Answers that do not come as one whole, or are wrong."""
+    length, body, value = (10 if path == "/odd/length" else 5), b"whole", b"fine"
+    if path == "/odd/header":
+        value = b"x\r\nset-cookie: forged=1"
+    headers = [(b"content-length", b"%d" % length), (b"x-value", value)]
+    if path == "/odd/close":
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if path == "/odd/raise":
+        raise ValueError("after the head")
+    if path == "/odd/parts":
+        await send({"type": "http.response.body", "body": b"wh", "more_body": True})
+        body = b"ole"
     await send({"type": "http.response.body", "body": body})
 
 

@@ -151,6 +151,42 @@ def test_requests_on_one_connection_are_answered_in_their_order(server: Bare) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [(b"GET /odd/parts", b"whole"), (b"GET /odd/whole", b"whole"), (b"HEAD /odd/whole", b"")],
+)
+def test_an_answer_is_the_same_however_the_application_gives_it(server: Bare, line: bytes, body: bytes) -> None:
+    answer = server.say(line + b" HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /again HTTP/1.0\r\n\r\n")
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"content-length: 5" in head
+    assert rest.startswith(body + b"HTTP/1.1 200 OK\r\n")
+    assert b"/again" in rest
+
+
+def test_an_application_that_answers_wrongly_is_found_out() -> None:
+    wrong = Bare()
+    raised, forged, short = (
+        wrong.say(b"GET /odd/" + kind + b" HTTP/1.1\r\nHost: a\r\n\r\n") for kind in (b"raise", b"header", b"length")
+    )
+    code, errors = wrong.stop()
+    assert raised.startswith(b"HTTP/1.1 500 ")
+    assert raised.endswith(b"\r\n\r\nInternal Server Error")
+    assert forged == b"", "a line break in a header makes no header"
+    assert b"content-length: 10" in short
+    assert len(short.partition(b"\r\n\r\n")[2]) < 10, "nobody takes it for whole"
+    assert code == 0
+    assert "after the head" in errors
+    assert "Invalid HTTP header value" in errors
+    assert "shorter than Content-Length" in errors
+
+
+def test_an_answer_that_says_it_is_the_last_is(server: Bare) -> None:
+    answer = server.say(b"GET /odd/close HTTP/1.1\r\nHost: a\r\n\r\nGET /again HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.endswith(b"whole")
+    assert answer.count(b"connection: close") == 1
+
+
 def test_what_came_before_nonsense_is_answered_first(server: Bare) -> None:
     slow = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
     assert statuses(server.say(slow + b"nonsense\r\n\r\n")) == [200, 400]
