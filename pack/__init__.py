@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pack import serving as serving
     from pack import sklearn as sklearn
     from pack import tracking as tracking
+    from pack import types as types
     from pack.errors import PackError as PackError
     from pack.fluent.aliases import alias_history as alias_history
     from pack.fluent.aliases import delete_alias as delete_alias
@@ -157,7 +158,7 @@ _LISTED = {name: (module, name) for module, names in _VERBS.items() for name in 
 _EXPORTS = _LISTED | {name: (module, name) for module, names in _MORE.items() for name in names.split()}
 # The names that MLflow has for ours.
 _EXPORTS |= {"MlflowClient": ("pack.fluent.client", "Client"), "MlflowException": ("pack.errors", "PackError")}
-_ROOMS = ("artifacts", "data", "entities", "exchange", "models", "pyfunc", "serving", "sklearn", "tracking")
+_ROOMS = ("artifacts", "data", "entities", "exchange", "models", "pyfunc", "serving", "sklearn", "tracking", "types")
 
 
 def __getattr__(name: str) -> Any:

@@ -171,6 +171,12 @@ serve_timeout = Setting[float](
 serve_max_body = Setting[int](
     "PACK_SERVE_MAX_BODY", _count, 100 * 1024 * 1024, "bytes that the body of a scoring request may have"
 )
+serve_max_waiting_bytes = Setting[int](
+    "PACK_SERVE_MAX_WAITING_BYTES",
+    _size,
+    512 * 1024 * 1024,
+    "how large the bodies of all scoring requests in one process may be together",
+)
 serve_workers = Setting[int](
     "PACK_SERVE_WORKERS", _number, 1, "how many processes serve on one socket", "MLFLOW_MODELS_WORKERS"
 )

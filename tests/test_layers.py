@@ -42,10 +42,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sklearn": FLUENT_AND_BELOW,
     "models": FLUENT_AND_BELOW,
     "entities": FLUENT_AND_BELOW,
+    "types": FLUENT_AND_BELOW,
     "exchange": FLUENT_AND_BELOW,
-    "cli": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "exchange"},
+    "cli": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "types", "exchange"},
     "__main__": {"cli"},
-    "__init__": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "exchange"},
+    "__init__": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "types", "exchange"},
 }
 
 # What may be imported when a module of the room is imported. Everything else waits until it is used.
@@ -65,6 +66,7 @@ LEAVES: dict[str, set[str]] = {
     "registry/routes.py": {"starlette"},
     "plugins.py": {"packaging"},
     "web/protocol.py": {"httptools", "uvicorn"},
+    "web/cycle.py": {"uvicorn"},
     "web/server.py": {"uvicorn"},
     "web/stages.py": {"uvicorn"},
 }

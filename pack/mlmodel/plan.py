@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel import columns, csv_text, tables, tensors, wire
 from pack.mlmodel.frames import as_frame, dtypes_of, is_frame
@@ -98,7 +100,7 @@ class TensorPlan(Plan):
 
     def wire_split(self, names: list[Any] | None, rows: list[list[Any]]) -> Any:
         """A frame's values as the declared tensors."""
-        return tensors.fit_tensors(self.schema, wire.plain_frame(names, rows))
+        return tensors.fit_tensors(self.schema, wire.tensor_frame(self.schema, names, rows))
 
     def wire_inputs(self, value: Any) -> Any:
         """Nested lists as the declared tensors."""
@@ -106,7 +108,8 @@ class TensorPlan(Plan):
 
     def wire_csv(self, text: str) -> Any:
         """A table's values as the declared tensors."""
-        return tensors.fit_tensors(self.schema, super().wire_csv(text))
+        names, rows = csv_text.csv_rows(text)
+        return self.wire_split(names, csv_text.guessed_rows(rows))
 
     def wire_table(self, table: Any) -> Any:
         """A table's columns as the declared tensors."""
@@ -130,7 +133,7 @@ class Layout:
 
     def fit(self, frame: Any) -> Any:
         """The frame itself where every value is as declared, else one with the converted columns."""
-        frame = frame if self.take is None else frame.iloc[:, list(self.take)]
+        frame = frame if self.take is None else _in_our_order(frame).iloc[:, list(self.take)]
         if self.block:
             values = frame.to_numpy()
             if columns.first_changed(values, self.block) is None:
@@ -142,6 +145,16 @@ class Layout:
             if fitted is not series:
                 changed[place] = fitted
         return _replaced(frame, changed) if changed else frame
+
+
+def _in_our_order(frame: Any) -> Any:
+    """A frame whose numbers are in the machine's order of bytes: of others pandas cannot take columns."""
+    foreign = {
+        name: dtype.newbyteorder("=")
+        for name, dtype in zip(frame.columns, dtypes_of(frame), strict=True)
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    }
+    return frame.astype(foreign) if foreign else frame
 
 
 class ColumnPlan(Plan):

@@ -10,6 +10,7 @@ from pack.mlmodel.columns import first_changed
 from pack.mlmodel.frames import column_array, foreign_columns, is_frame
 from pack.mlmodel.nested import listed
 from pack.mlmodel.schema import Schema, TensorSpec
+from pack.mlmodel.texts import check_texts, together
 
 _NUMBERS = "iufc"
 
@@ -29,7 +30,10 @@ def fit_tensors(schema: Schema, data: Any) -> Any:
     missing = [spec.name for spec in specs if spec.name not in by_name]
     if missing:
         raise SchemaMismatch(f"tensors are missing: {listed(missing)}", hint=f"the model takes: {_names(specs)}")
-    return {spec.name: fit_tensor(spec, by_name[spec.name]) for spec in specs}
+    fitted = {spec.name: fit_tensor(spec, by_name[spec.name]) for spec in specs if _is_array(by_name[spec.name])}
+    made = ((spec.name, fit_tensor(spec, by_name[spec.name])) for spec in specs if spec.name not in fitted)
+    fitted |= together(made)
+    return {spec.name: fitted[spec.name] for spec in specs}
 
 
 def fit_tensor(spec: TensorSpec, data: Any) -> Any:
@@ -45,7 +49,10 @@ def fit_tensor(spec: TensorSpec, data: Any) -> Any:
 
 
 def array_of(spec: TensorSpec, value: Any) -> Any:
-    """An array of nested lists, each value as it is; raises `SchemaMismatch` where NumPy would change one."""
+    """An array of nested lists, each value as it is; raises `SchemaMismatch` where NumPy would change one.
+
+    Raises `TooLarge` for texts of very different lengths.
+    """
     import numpy as np
 
     kinds = kinds_in(value)
@@ -53,10 +60,26 @@ def array_of(spec: TensorSpec, value: Any) -> Any:
         raise refused(spec, "values of several kinds came", "give values of one kind")
     if kinds == {int, float} or (spec.type.kind in "fc" and kinds <= {int, float}):
         return _floats(spec, value, kinds)
+    if kinds in ({str}, {bytes}):
+        check_texts(name_of(spec), list(flat(value)))
     try:
-        return np.array(value)
+        array = np.array(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise refused(spec, "the lists are not of one length", "give rows of the declared shape") from error
+    if kinds == {int} and array.dtype.kind in "fO":
+        array = whole_array(value)
+        if array.dtype.kind == "O" and spec.type.kind in "iu":
+            raise refused(spec, "a whole number came that it cannot hold exactly", "cast it")
+    return array
+
+
+def whole_array(value: Any) -> Any:
+    """Whole numbers of which NumPy would make doubles: as uint64 where that holds each of them, else as objects."""
+    import numpy as np
+
+    found = list(flat(value))
+    fits = min(found) >= 0 and max(found) < 2**64
+    return np.array(value, dtype=np.uint64 if fits else object)
 
 
 def kinds_in(value: Any) -> set[type]:
@@ -86,9 +109,19 @@ def flat(value: Any) -> Iterator[Any]:
 
 def refused(spec: TensorSpec, why: str, hint: str | None = None) -> SchemaMismatch:
     """The error for this tensor."""
-    name = "the input" if spec.name is None else f"input {spec.name!r}"
     dtype = {"U": "str", "S": "bytes"}.get(spec.type.kind, spec.type)
-    return SchemaMismatch(f"{name} is declared {dtype} of shape {list(spec.shape)}: {why}", hint=hint)
+    return SchemaMismatch(f"{name_of(spec)} is declared {dtype} of shape {list(spec.shape)}: {why}", hint=hint)
+
+
+def name_of(spec: TensorSpec) -> str:
+    """A tensor as errors name it."""
+    return "the input" if spec.name is None else f"input {spec.name!r}"
+
+
+def _is_array(data: Any) -> bool:
+    import numpy as np
+
+    return isinstance(data, np.ndarray)
 
 
 def _by_name(data: Any) -> Mapping[Any, Any] | None:
@@ -138,6 +171,9 @@ def _from_columns(spec: TensorSpec, columns: Sequence[Any]) -> Any:
         return columns[0]
     if not columns or any(column.ndim > 1 for column in columns):
         raise refused(spec, f"a table of {len(columns)} columns came", "give one column of lists, or plain columns")
+    if spec.type.kind == "U":
+        # Each column has its own width, all of them together that of the widest: they are looked at as a whole.
+        return np.column_stack([column.astype(object) for column in columns])
     return np.column_stack([_fit_dtype(spec, column) for column in columns])
 
 
@@ -204,6 +240,7 @@ def _unboxed(spec: TensorSpec, array: Any) -> Any:
     values = array.tolist()
     kinds = kinds_in(values)
     if kinds == {str} and spec.type.kind == "U":
+        check_texts(name_of(spec), list(flat(values)))
         return array.astype(str)
     found = array_of(spec, values)
     if found.dtype.kind in "OUS":

@@ -16,8 +16,9 @@ from pack.mlmodel.frames import need_pandas
 from pack.mlmodel.nested import all_fit, decode, kind_of, listed, scalar_fits, single
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.tables import column_of, frame_of_columns, text_of
-from pack.mlmodel.tensors import array_of, fit_tensor, flat, kinds_in
+from pack.mlmodel.tensors import array_of, fit_tensor, flat, kinds_in, name_of, whole_array
 from pack.mlmodel.tensors import refused as refused_tensor
+from pack.mlmodel.texts import check_texts, check_width, keeps_each, together
 from pack.mlmodel.types import DataType
 
 # Records may leave names out, but not so that a small body becomes a huge table.
@@ -104,7 +105,7 @@ def tensors_of(schema: Schema, value: Any) -> Any:
     by_text = {str(spec.name): spec.name for spec in specs}
     value = {by_text.get(name, name): item for name, item in value.items()}
     _check_names(value, [spec.name for spec in specs])
-    return {spec.name: tensor_of(spec, value[spec.name]) for spec in specs}
+    return together((spec.name, tensor_of(spec, value[spec.name])) for spec in specs)
 
 
 def tensor_of(spec: TensorSpec, value: Any) -> Any:
@@ -124,6 +125,24 @@ def tensor_of(spec: TensorSpec, value: Any) -> Any:
     return fit_tensor(spec, _typed(spec, value))
 
 
+def tensor_frame(schema: Schema, names: list[Any] | None, rows: list[Any]) -> Any:
+    """A frame for a model that takes tensors; null is NaN where floats are declared, as in `tensor_of`."""
+    specs: tuple[TensorSpec, ...] = schema.inputs  # type: ignore[assignment]
+    kinds = kinds_in(rows)
+    if Absent in kinds and names is not None:
+        _check_complete(names, rows)
+    if type(None) not in kinds:
+        return plain_frame(names, rows)
+    if specs[0].name is None or names is None:
+        floats = all(spec.type.kind in "fc" for spec in specs)
+        return plain_frame(names, _with_nan(rows) if floats else rows)
+    of_floats = {str(spec.name) for spec in specs if spec.type.kind in "fc"}
+    are_floats = [str(name) in of_floats for name in names]
+    _check_rows(rows, len(names))
+    filled = [[_with_nan(cell) if fills else cell for cell, fills in zip(row, are_floats, strict=True)] for row in rows]
+    return plain_frame(names, filled)
+
+
 def plain_frame(names: list[Any] | None, rows: list[Any]) -> Any:
     """A frame for a model without columns declared: values as JSON gives them."""
     labels = list(range(len(rows[0]) if rows and isinstance(rows[0], list) else 0)) if names is None else names
@@ -139,20 +158,33 @@ def plain_inputs(value: Any) -> Any:
 
     Values of several kinds become an array of objects: NumPy alone would turn numbers beside text into text.
     """
+    if isinstance(value, dict):
+        return together((name, _plain_input(item, f"input {name!r:.100}")) for name, item in value.items())
+    return _plain_input(value, "the input")
+
+
+def _plain_input(value: Any, what: str) -> Any:
     import numpy as np
 
-    if isinstance(value, dict):
-        return {name: plain_inputs(item) if isinstance(item, list) else np.array(item) for name, item in value.items()}
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list):
+        return np.array(value)
+    if value and all(isinstance(item, dict) for item in value):
         return value
+    kinds = kinds_in(value)
+    keeps = _keeps_each(value, kinds)
+    if kinds == {str} and keeps:
+        check_width(what, list(flat(value)))
     try:
-        return np.array(value, dtype=None if _keeps_each(value, kinds_in(value)) else object)
+        array = np.array(value, dtype=None if keeps else object)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest("the lists are not of one length") from error
+    return whole_array(value) if kinds == {int} and array.dtype.kind == "f" and array.size else array
 
 
 def _keeps_each(value: Any, kinds: set[type]) -> bool:
     """Whether NumPy makes an array of these values in which each is what it was."""
+    if kinds == {str}:
+        return keeps_each(flat(value))
     return len(kinds) <= 1 or (kinds == {int, float} and all_fit(DataType.double, list(flat(value))))
 
 
@@ -281,10 +313,14 @@ def _rows_of_columns(value: dict[Any, Any], *, nested: bool) -> tuple[list[Any],
 
 def _transposed(items: list[dict[str, Any]]) -> dict[str, Any]:
     names, rows = records(items)
+    _check_complete(names, rows)
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+
+def _check_complete(names: list[Any], rows: list[list[Any]]) -> None:
     for place, row in enumerate(rows):
         if ABSENT in row:
             raise BadRequest(f"record {place} lacks {listed([names[row.index(ABSENT)]])}")
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
 def _check_names(value: Mapping[str, Any], names: list[Any]) -> None:
@@ -325,6 +361,8 @@ def _typed(spec: TensorSpec, value: Any) -> Any:
 
     if spec.type.kind in "iu":
         return array_of(spec, value)
+    if spec.type.kind in "US":
+        check_texts(name_of(spec), list(flat(value)))
     try:
         array = np.array(value, dtype="U" if spec.type.kind == "S" else spec.type)
     except (ValueError, TypeError, OverflowError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from pack.web.access import AccessLog
 from pack.web.answers import answer_error
 from pack.web.auth import KeyGuard, Keys
 from pack.web.hosts import HostGuard
+from pack.web.limits import Budget, read_bytes
 from pack.web.tracing import traced
 
 
@@ -63,6 +64,7 @@ def app(
     made.keys = keys
     made.hosts = None if allowed_hosts is None else tuple(allowed_hosts)
     made.max_body = settings.serve_max_body() if max_body is None else max_body
+    made.budget = Budget(settings.serve_max_waiting_bytes(), setting="PACK_SERVE_MAX_WAITING_BYTES")
     made.state.endpoints = endpoints_of(models, trust, chosen)
     made.state.follower = Follower(made.state.endpoints, chosen.follow_every)
     made.state.options = chosen
@@ -77,13 +79,21 @@ class ScoringApp(Starlette):
     hosts: tuple[str, ...] | None = None
     keys: Keys | None = None
     max_body: int = 0
+    budget: Budget
+    # Among several workers: has the others look where their aliases stand, too.
+    hang_up_others: Callable[[], None] | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
         """The guards of hosts and of keys, the short way, and Starlette's own stack behind them."""
-        front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body)
+        front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body, self.budget)
         known: ASGIApp = front if self.keys is None else KeyGuard(front, self.keys)
         guarded: ASGIApp = known if self.hosts is None else HostGuard(known, self.hosts)
         return traced(AccessLog(guarded) if self.state.options.access_log else guarded)
+
+    async def body(self, request: Request) -> bytes:
+        """The body of a request; raises `TooLarge`, or `Unavailable` where those in flight are too large already."""
+        setting = "PACK_SERVE_MAX_BODY"
+        return await read_bytes(request.scope, request.receive, self.max_body, setting=setting, budget=self.budget)
 
     def drain(self) -> None:
         """Say in health checks that the server is about to stop; what still comes is answered."""

@@ -37,7 +37,6 @@ from pack.serving.streams import FORMS, Dialect, Stream
 from pack.serving.versions import Version
 from pack.web.access import FACTS
 from pack.web.answers import json_answer, request_id
-from pack.web.limits import read_bytes
 
 logger = logging.getLogger("pack.serving")
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -102,7 +101,7 @@ def told(request: Request, error: Exception) -> dict[str, Any]:
 
 async def _complete(request: Request) -> ASGIApp:
     content_type_of(request.scope, (JSON,))
-    body = await read_bytes(request.scope, request.receive, request.app.max_body, setting="PACK_SERVE_MAX_BODY")
+    body = await request.app.body(request)
     start = perf_counter()
     asked = parse_json(body) if len(body) < LARGE else await asyncio.to_thread(parse_json, body)
     if not isinstance(asked, dict):

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pack.errors import BadRequest
+from pack.errors import BadRequest, TooLarge
 from pack.mlmodel.frames import as_frame, is_frame
 from pack.mlmodel.plan import Plan
 from pack.mlmodel.schema import Schema
 from pack.mlmodel.signature import ModelSignature
+from pack.mlmodel.texts import text_array
 from pack.serving.arrow_stream import need_pyarrow, read_table
 from pack.serving.bodies import Decoded
 from pack.serving.feeding import array_data
@@ -219,10 +220,12 @@ def _list_array(values: Any) -> Any:
     """A list of numbers or of text as an array that holds each as it is; None for any other."""
     (tensor,) = tensors_of(values, None)
     array, cells = tensor.values, tensor.values.ravel().tolist()
-    is_text = tensor.datatype == BYTES and tensor.content_type is None and None not in cells
-    if is_text and not any(cell.endswith("\0") for cell in cells):
-        return np.array(cells).reshape(array.shape)
-    return array
+    if tensor.datatype != BYTES or tensor.content_type is not None:
+        return array
+    try:
+        return text_array("the predictions", cells).reshape(array.shape)
+    except (BadRequest, TooLarge):
+        return array
 
 
 def _not_acceptable(what: str) -> NotAcceptable:

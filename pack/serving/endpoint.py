@@ -71,16 +71,6 @@ class Endpoint:
         """Whether it takes requests: its version is loaded, or will be by the first request."""
         return self.main.current is not None or self.main.is_lazy
 
-    def report(self) -> dict[str, Any]:
-        """How its versions do beside each other."""
-        found: dict[str, Any] = {"name": self.name, "canary_share": self.share}
-        for role, slot in self.slots.items():
-            versions = [one for one in (slot.current, slot.previous) if one is not None]
-            found[role] = [{**one.shown(), **one.tally.summary()} for one in versions]
-        if self.shadow is not None:
-            found["compared"] = self.shadow.report()
-        return found
-
     def shown(self) -> dict[str, Any]:
         """What its slots hold, for people and probes."""
         return {"name": self.name, "ready": self.is_ready} | {

@@ -16,10 +16,11 @@ from pack.mlmodel.nested import decode, listed
 from pack.mlmodel.plan import ColumnPlan, Plan, TensorPlan
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.tables import frame_of_columns, text_of
+from pack.mlmodel.texts import text_array, together
 from pack.mlmodel.types import AnyType, Array, DataType, Map, Object, SparkMLVector
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.serving.bodies import parse_json
-from pack.serving.tensors import BYTES, Tensor, objects_of, text_array, texts_of
+from pack.serving.tensors import BYTES, Tensor, objects_of, texts_of
 
 _NESTED = (Array, Object, Map, AnyType, SparkMLVector)
 
@@ -35,7 +36,7 @@ def data_of(tensors: Sequence[Tensor], model: PyFuncModel) -> Any:
         return plan.data(_declared(tensors, plan.schema))
     if model.metadata.is_signature_from_type_hint:
         return plan.data(_items(tensors, model.signature.inputs if model.signature else None))
-    arrays = {tensor.name: _plain(tensor) for tensor in tensors}
+    arrays = together((tensor.name, _plain(tensor)) for tensor in tensors)
     return plan.data(arrays if len(tensors) > 1 else arrays[tensors[0].name])
 
 
@@ -136,7 +137,7 @@ def _declared(tensors: Sequence[Tensor], schema: Schema) -> Any:
         raise SchemaMismatch(
             f"tensors are not declared: {listed(extra)}", hint=f"the model takes: {listed(known, most=20)}"
         )
-    return {known[tensor.name].name: _array(known[tensor.name], tensor) for tensor in tensors}
+    return together((known[tensor.name].name, _array(known[tensor.name], tensor)) for tensor in tensors)
 
 
 def _array(spec: TensorSpec, tensor: Tensor) -> Any:
@@ -148,10 +149,10 @@ def _array(spec: TensorSpec, tensor: Tensor) -> Any:
         return objects_of(texts_of(tensor), shape)
     if spec.type.kind == "S":
         encoded = [value.encode() if isinstance(value, str) else value for value in tensor.values.ravel().tolist()]
-        return text_array(tensor.name, encoded, "S").reshape(shape)
+        return text_array(f"tensor {tensor.name!r}", encoded, "S").reshape(shape)
     if spec.type.kind == "M":
         return np.array([_date(tensor.name, text) for text in texts_of(tensor)], spec.type).reshape(shape)
-    return text_array(tensor.name, texts_of(tensor)).reshape(shape)
+    return text_array(f"tensor {tensor.name!r}", texts_of(tensor)).reshape(shape)
 
 
 def _date(name: str, text: str | None) -> Any:
@@ -166,7 +167,7 @@ def _plain(tensor: Tensor) -> Any:
     """A tensor for a model that declares nothing: BYTES are text."""
     if tensor.datatype != BYTES:
         return tensor.values
-    return text_array(tensor.name, texts_of(tensor)).reshape(tensor.values.shape)
+    return text_array(f"tensor {tensor.name!r}", texts_of(tensor)).reshape(tensor.values.shape)
 
 
 def _items(tensors: Sequence[Tensor], schema: Schema | None) -> list[Any]:

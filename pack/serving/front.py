@@ -1,6 +1,7 @@
 """The short way of a scoring request: from the socket to the model and back, past the router.
 
-Everything else (health, descriptions, metrics) goes the long way through the Starlette application behind it.
+Everything else (health, descriptions, metrics) goes the long way through the Starlette application behind it. Whichever
+way a request went, the bytes of its body are released here when it was answered.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pack.errors import ModelFailed
+from pack.serving.alike import Said, Values, values_of
 from pack.serving.batching import Scored
 from pack.serving.columnar import Asked, encoder_of
 from pack.serving.endpoint import Endpoint
@@ -23,10 +25,11 @@ from pack.serving.leaving import scored_while_connected
 from pack.serving.parcels import Parcel
 from pack.serving.reading import read_for
 from pack.serving.scoring import JSON
+from pack.serving.shadow import Shadow
 from pack.serving.versions import Version
 from pack.web.access import FACTS
 from pack.web.answers import answer_error, request_id_of
-from pack.web.limits import read_bytes
+from pack.web.limits import Budget, read_bytes
 
 logger = logging.getLogger("pack.serving")
 _ANYTHING = {b"", b"*/*", b"application/json"}
@@ -47,8 +50,9 @@ class Done(NamedTuple):
 class Front:
     """ASGI middleware that scores what is posted to one of its paths, and passes on everything else."""
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], max_body: int) -> None:
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], max_body: int, budget: Budget) -> None:
         self.app = app
+        self._budget = budget
         self._endpoints = endpoints
         self._max_body = max_body
         self._client: object = None
@@ -56,21 +60,24 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Score a request, or pass it on."""
         endpoint, accept = self._endpoint(scope), _accept(scope) if scope["type"] == "http" else b""
-        if endpoint is None or (accept not in _ANYTHING and wants_stream(scope)):
-            await self.app(scope, receive, send)
-            return
         try:
-            done = await self._score(endpoint, scope, receive, accept)
-        except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
-            answer = await _refused(scope, error, endpoint.main.current)
-            await answer(scope, receive, send)
-            return
-        await _send(scope, done, send)
-        _note(scope, endpoint, done)
+            if endpoint is None or (accept not in _ANYTHING and wants_stream(scope)):
+                await self.app(scope, receive, send)
+                return
+            try:
+                done = await self._score(endpoint, scope, receive, accept)
+            except Exception as error:  # noqa: BLE001 - the handler of this path: each error becomes an answer here
+                answer = await _refused(scope, error, endpoint.main.current)
+                await answer(scope, receive, send)
+                return
+            await _send(scope, done, send)
+            _note(scope, endpoint, done)
+        finally:
+            self._budget.release(scope)
 
     async def _score(self, endpoint: Endpoint, scope: Scope, receive: Receive, accept: bytes) -> Done:
         content_type = content_type_of(scope, endpoint.content_types)
-        body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY")
+        body = await read_bytes(scope, receive, self._max_body, setting="PACK_SERVE_MAX_BODY", budget=self._budget)
         version = await endpoint.pick()
         start = perf_counter()
         asked = None if accept in _ANYTHING else encoder_of(accept.decode("latin-1"), version.model.signature)
@@ -109,16 +116,28 @@ async def _send(scope: Scope, done: Done, send: Send) -> None:
 
 def _note(scope: Scope, endpoint: Endpoint, done: Done) -> None:
     """Count the request, and show it to whoever looks on: the shadow, the capture, the log."""
-    version, body, content_type, asked, parcel, parsing, scored = done
+    version, body, _, _, parcel, parsing, scored = done
     seconds = (parsing, scored.queued, scored.joining, scored.predicting, scored.encoding)
     version.tally.answered(seconds, parcel.rows or 1, scored.together)
-    is_plain = content_type == JSON and asked is None
-    if endpoint.shadow is not None and is_plain and version is endpoint.main.current:
-        endpoint.shadow.mirror(body, scored.body)
+    if endpoint.shadow is not None and version is endpoint.main.current:
+        _mirror(endpoint.shadow, done, _accept(scope).decode("latin-1"))
     if endpoint.capture is not None:
         endpoint.capture.offer(parcel, scored.body, request_id_of(scope), version.number, size=len(body))
     if FACTS in scope:
         scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
+
+
+def _mirror(shadow: Shadow, done: Done, accept: str) -> None:
+    """Let the shadow answer the same body, in the form that was asked for."""
+    body, content_type, is_plain = done.body, done.content_type, done.asked is None
+    values = values_of(JSON if done.asked is None else done.asked.content_type)
+
+    def read(version: Version) -> tuple[Parcel, Values]:
+        parcel = version.scorer.read(body, content_type)
+        asked = None if is_plain else encoder_of(accept, version.model.signature)
+        return parcel if asked is None else parcel._replace(encode=asked.encode), values
+
+    shadow.mirror(Said(done.scored.body, values), read, size=len(body))
 
 
 def _timing(parsing: float, scored: Scored) -> bytes:

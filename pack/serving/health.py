@@ -16,6 +16,7 @@ from pack.serving.endpoint import Endpoint, Endpoints
 from pack.serving.following import look
 from pack.serving.gathering import Gathering
 from pack.serving.metrics import Family, Sample
+from pack.serving.reports import reported
 from pack.version import __version__
 from pack.web.answers import json_answer
 
@@ -56,22 +57,23 @@ async def model_health(request: Request) -> Response:
 async def report(request: Request) -> Response:
     """How the versions of one endpoint do beside each other: requests, errors, latency, disagreement."""
     endpoint = _endpoints(request).get(request.path_params["name"])
-    return json_answer(request, json.dumps(endpoint.report()).encode())
+    return json_answer(request, json.dumps(reported(endpoint, _gathered(request))).encode())
 
 
 async def exposition(request: Request) -> Response:
     """All metrics in Prometheus' text format."""
-    found = families_of(_endpoints(request))
-    gathering: Gathering | None = request.app.state.gathering
-    if gathering is not None:
-        found = gathering.all(found)
-    return Response(metrics.text(found), media_type=metrics.TEXT, headers={"cache-control": "no-store"})
+    return Response(metrics.text(_gathered(request)), media_type=metrics.TEXT, headers={"cache-control": "no-store"})
 
 
 async def reload(request: Request) -> Response:
-    """Look at once where the aliases stand, and go there; what was refused is tried again."""
+    """Look at once where the aliases stand, and go there; what was refused is tried again.
+
+    Among several workers the others do the same meanwhile; the answer is this one's.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "the Content-Type must be application/json; the body may be empty")
+    if request.app.hang_up_others is not None:
+        request.app.hang_up_others()
     found = {endpoint.name: await look(endpoint, again=True) for endpoint in _endpoints(request)}
     return json_answer(request, json.dumps(found).encode())
 
@@ -84,6 +86,13 @@ def is_ready(request: Request) -> bool:
 def families_of(endpoints: Endpoints) -> list[Family]:
     """All metrics of this process."""
     return [*_of_requests(endpoints), *_of_slots(endpoints)]
+
+
+def _gathered(request: Request) -> list[Family]:
+    """What this process counted, and the other workers with it."""
+    found = families_of(_endpoints(request))
+    gathering: Gathering | None = request.app.state.gathering
+    return found if gathering is None else gathering.all(found)
 
 
 def _endpoints(request: Request) -> Endpoints:
@@ -121,6 +130,13 @@ def _of_slots(endpoints: Endpoints) -> Iterator[Family]:
         for outcome, count in one.shadow.counts.items()
     ]
     yield Family("pack_shadow_total", "Mirrored requests by what came of them.", "counter", counts)
+    seconds = [
+        sample
+        for one in endpoints
+        if one.shadow is not None
+        for sample in metrics.buckets("pack_shadow_seconds", {"model": one.name}, one.shadow.seconds)
+    ]
+    yield Family("pack_shadow_seconds", "Seconds that the shadow took for what it answered.", "histogram", seconds)
     captured = [
         Sample("pack_capture_total", {"model": one.name, "outcome": outcome}, count)
         for one in endpoints

@@ -72,18 +72,6 @@ class Tally:
         """Count a request that was refused or failed."""
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
-    def summary(self) -> dict[str, Any]:
-        """How many requests, how many of them failed, and how long they took on average, in seconds."""
-        self.settle()
-        good = self.statuses.get(200, 0)
-        return {
-            "requests": sum(self.statuses.values()),
-            "errors": sum(count for status, count in self.statuses.items() if status >= 500),
-            "refused": sum(count for status, count in self.statuses.items() if 400 <= status < 500),
-            "rows": self.rows,
-            "mean_seconds": self.whole.sum / good if good else None,
-        }
-
     def merge(self, other: Tally) -> None:
         """Take over the counts of another one."""
         self.settle()
@@ -146,7 +134,7 @@ def of_tallies(tallies: Iterable[tuple[Mapping[str, str], Tally]]) -> list[Famil
         one.settle()
 
     def histogram(name: str, meaning: str, of: Callable[[Tally], Histogram]) -> Family:
-        samples = [sample for labels, one in every for sample in _buckets(name, labels, of(one))]
+        samples = [sample for labels, one in every for sample in buckets(name, labels, of(one))]
         return Family(name, meaning, "histogram", samples)
 
     requests = [
@@ -159,7 +147,7 @@ def of_tallies(tallies: Iterable[tuple[Mapping[str, str], Tally]]) -> list[Famil
         sample
         for labels, one in every
         for phase, found in one.phases.items()
-        for sample in _buckets("pack_phase_seconds", {**labels, "phase": phase}, found)
+        for sample in buckets("pack_phase_seconds", {**labels, "phase": phase}, found)
     ]
     return [
         Family("pack_requests_total", "Scoring requests by the status of their answer.", "counter", requests),
@@ -172,7 +160,8 @@ def of_tallies(tallies: Iterable[tuple[Mapping[str, str], Tally]]) -> list[Famil
     ]
 
 
-def _buckets(name: str, labels: Mapping[str, str], found: Histogram) -> Iterator[Sample]:
+def buckets(name: str, labels: Mapping[str, str], found: Histogram) -> Iterator[Sample]:
+    """The lines of a histogram."""
     total = 0
     for bound, count in zip((*found.bounds, "+Inf"), found.counts, strict=True):
         total += count

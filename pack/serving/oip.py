@@ -19,6 +19,7 @@ from pack.mlmodel.plan import Plan
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.types import DataType
 from pack.pyfunc.wrapper import PyFuncModel
+from pack.serving.alike import read_json
 from pack.serving.bodies import parse_json
 from pack.serving.encoding import json_of
 from pack.serving.feeding import data_of, label_of
@@ -73,6 +74,19 @@ class Reply:
         header = msgspec.json.encode({**self._names, **asked, "outputs": outputs})
         self.header_length = len(header) if parts else None
         return b"".join([header, *parts]) if parts else header
+
+    def values(self, body: bytes) -> list[Any]:
+        """What the answer that this has made says: the name, the shape and the values of each output."""
+        place = len(body) if self.header_length is None else self.header_length
+        found = []
+        for output in read_json(body[:place])["outputs"]:
+            name, shape, data = output["name"], output["shape"], output.get("data")
+            if data is None:
+                end = place + output["parameters"]["binary_data_size"]
+                data = json_values(from_bytes(name, output["datatype"], shape, memoryview(body)[place:end]))
+                place = end
+            found.append([name, shape, data])
+        return found
 
 
 def read(body: bytes, header_length: int | None, model: PyFuncModel, names: Mapping[str, str]) -> tuple[Parcel, Reply]:

@@ -127,7 +127,8 @@ def _cut(text: str) -> str:
 
 
 def _page(request: Request) -> bytes:
-    facts = {"version": __version__, "models": [facts_of(endpoint) for endpoint in _endpoints(request)]}
+    models = [facts_of(endpoint) for endpoint in _endpoints(request)]
+    facts = {"version": __version__, "needs_key": request.app.keys is not None, "models": models}
     return _read("try.html").replace("{{facts}}", html.escape(json.dumps(facts), quote=True)).encode()
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import logging
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
-
-import msgspec
 
 from pack.errors import PackError
+from pack.serving.alike import Said, Values, alike
 from pack.serving.metrics import SECONDS, Histogram
-from pack.serving.reading import read_for
-from pack.serving.scoring import JSON
+from pack.serving.parcels import Parcel
+from pack.serving.reading import LARGE, read_for
 from pack.serving.slots import Slot
+from pack.serving.versions import Version
 
-# Copies that may be under way at once; what comes beyond them is not mirrored, and counted.
+# Copies that may be under way at once, and their bytes; what comes beyond them is not mirrored, and counted.
 MOST = 64
-# Numbers agree within this part of the larger of the two.
-TOLERANCE = 1e-6
+MOST_BYTES = 128 * 2**20
+# How a version reads a request, and what reads the values of its answer.
+Read = Callable[[Version], tuple[Parcel, Values]]
+logger = logging.getLogger("pack.serving")
 
 
 class Shadow:
@@ -30,61 +32,44 @@ class Shadow:
         self.seconds = Histogram(SECONDS)
         self._deadline = deadline
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held = 0
+        # Bytes of copies that are waited for no more; the model may have them until it is idle.
+        self._late = 0
 
-    def mirror(self, body: bytes, answer: bytes) -> None:
-        """Score a JSON body in the background, and compare with the answer that was sent."""
-        if self.slot.current is None or len(self._tasks) >= MOST:
+    def mirror(self, said: Said, read: Read, *, size: int) -> None:
+        """Have a request, whose body has so many bytes, scored in the background; compare with what was sent."""
+        size += len(said.body)
+        if self._late and not self.slot.in_flight:
+            self._late = 0
+        if self.slot.current is None or len(self._tasks) >= MOST or self._held + self._late + size > MOST_BYTES:
             self.counts["dropped"] += 1
             return
-        task = asyncio.get_running_loop().create_task(self._compare(body, answer))
+        self._held += size
+        task = asyncio.get_running_loop().create_task(self._compare(said, read, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def report(self) -> dict[str, Any]:
-        """How the shadow does beside the champion."""
-        compared = self.counts["agreed"] + self.counts["differed"]
-        asked = compared + self.counts["failed"] + self.counts["late"]
-        mean = self.seconds.sum / compared if compared else None
-        return {
-            **self.counts,
-            "disagreement": self.counts["differed"] / compared if compared else None,
-            "errors": (self.counts["failed"] + self.counts["late"]) / asked if asked else None,
-            "mean_seconds": mean,
-        }
-
-    async def _compare(self, body: bytes, answer: bytes) -> None:
+    async def _compare(self, said: Said, read: Read, size: int) -> None:
         start = perf_counter()
         try:
-            theirs = await asyncio.wait_for(self._answer(body), self._deadline)
+            theirs = await self._answer(read, size, start + self._deadline)
+            self.seconds.add(perf_counter() - start)
+            same = await asyncio.to_thread(alike, theirs, said) if size >= LARGE else alike(theirs, said)
+            self.counts["agreed" if same else "differed"] += 1
         except (asyncio.TimeoutError, TimeoutError):
             self.counts["late"] += 1
+            self._late += size
         except PackError:
             self.counts["failed"] += 1
-        else:
-            self.seconds.add(perf_counter() - start)
-            self.counts["agreed" if alike(theirs, answer) else "differed"] += 1
+        except Exception:  # a worker loop: no copy may stop the next
+            logger.exception("a mirrored request failed")
+            self.counts["failed"] += 1
+        finally:
+            self._held -= size
 
-    async def _answer(self, body: bytes) -> bytes:
+    async def _answer(self, read: Read, size: int, end: float) -> Said:
+        """The shadow's answer. Reading cannot be given up, so the deadline ends what comes after it."""
         version = await self.slot.loaded()
-        parcel = await read_for(version.batcher, len(body), lambda: version.scorer.read(body, JSON))
-        return (await version.batcher.score(parcel, len(body))).body
-
-
-def alike(one: bytes, other: bytes) -> bool:
-    """Whether two answers say the same, numbers within the tolerance."""
-    if one == other:
-        return True
-    try:
-        return _same(msgspec.json.decode(one), msgspec.json.decode(other))
-    except msgspec.DecodeError:  # NaN and infinities have no JSON: then they are compared as text
-        return False
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    return bool(one == other)
+        parcel, values = await read_for(version.batcher, size, lambda: read(version))
+        scored = await asyncio.wait_for(version.batcher.score(parcel, size), end - perf_counter())
+        return Said(scored.body, values)

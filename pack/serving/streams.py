@@ -31,7 +31,6 @@ from pack.serving.reading import read_for
 from pack.serving.versions import Version
 from pack.web.access import FACTS
 from pack.web.answers import REQUEST_ID, SAFE_HEADERS, answer_error, request_id
-from pack.web.limits import read_bytes
 
 logger = logging.getLogger("pack.serving")
 
@@ -69,7 +68,7 @@ async def stream(request: Request) -> ASGIApp:
     """The predictions for a body, one after another."""
     endpoint = request.app.state.endpoints.get(request.path_params.get("name"))
     content_type = content_type_of(request.scope, endpoint.content_types)
-    body = await read_bytes(request.scope, request.receive, request.app.max_body, setting="PACK_SERVE_MAX_BODY")
+    body = await request.app.body(request)
     version: Version = await endpoint.pick()
     start = perf_counter()
     try:

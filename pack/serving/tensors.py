@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pack.errors import BadRequest, ModelFailed, TooLarge
+from pack.errors import BadRequest, ModelFailed
 from pack.mlmodel import wire
 from pack.mlmodel.nested import kind_of, to_bytes
 from pack.mlmodel.schema import TensorSpec
@@ -40,8 +40,6 @@ NAMES: dict[tuple[str, int], str] = {(dtype.kind, dtype.itemsize): name for name
 MAX_DIMENSIONS = 32
 # The lengths behind a first dimension of 0 cost no bytes; together they may be no more than this.
 MAX_EMPTY = 1_000_000
-# An array of text gives each text the room of the longest: so many bytes at most, or this many times what came.
-MAX_PADDED, PADDING = 64 * 2**20, 16
 
 
 class Tensor(NamedTuple):
@@ -113,16 +111,6 @@ def texts_of(tensor: Tensor) -> list[str | None]:
         except UnicodeDecodeError as error:
             raise BadRequest(f"tensor {tensor.name!r}: value {len(found)} is not UTF-8 text") from error
     return found
-
-
-def text_array(name: str, texts: Sequence[Any], kind: str = "U") -> Any:
-    """Text, or bytes with `kind` S, as an array; raises `BadRequest` where one would not be kept as it is."""
-    if any(text is None or text[-1:] in ("\0", b"\0") for text in texts):
-        raise BadRequest(f"tensor {name!r} holds null, or text that ends in a NUL, which arrays of text do not keep")
-    width = max(map(len, texts), default=0) * (4 if kind == "U" else 1)
-    if width * len(texts) > max(MAX_PADDED, PADDING * sum(map(len, texts))):
-        raise TooLarge(f"the texts of tensor {name!r} are of very different lengths", hint="send the longest apart")
-    return np.array(texts, dtype=kind) if texts else np.empty(0, dtype=f"{kind}1")
 
 
 def json_values(tensor: Tensor) -> list[Any]:

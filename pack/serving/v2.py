@@ -16,15 +16,17 @@ from starlette.types import Receive, Scope, Send
 
 from pack.errors import BadRequest, ModelFailed, NotFound
 from pack.serving import health, oip
+from pack.serving.alike import Said, Values
 from pack.serving.endpoint import Endpoint
 from pack.serving.leaving import scored_while_connected
 from pack.serving.metrics import PHASES
+from pack.serving.parcels import Parcel
 from pack.serving.reading import read_for
+from pack.serving.shadow import Read
 from pack.serving.versions import Version
 from pack.version import __version__
 from pack.web.access import FACTS
 from pack.web.answers import answer_error, json_answer, request_id
-from pack.web.limits import read_bytes
 
 logger = logging.getLogger("pack.serving")
 HEADER_LENGTH = "inference-header-content-length"
@@ -94,7 +96,7 @@ async def infer(request: Request) -> Response:
     endpoint = _endpoint(request)
     _check_content_type(request)
     header_length = _header_length(request)
-    body = await read_bytes(request.scope, request.receive, request.app.max_body, setting="PACK_SERVE_MAX_BODY")
+    body = await request.app.body(request)
     version = _asked_for(request, endpoint) or await endpoint.pick()
     try:
         return await _scored(request, version, body, header_length)
@@ -123,6 +125,9 @@ async def _scored(request: Request, version: Version, body: bytes, header_length
     version.tally.answered(times, parcel.rows or 1, together)
     if FACTS in request.scope:
         request.scope[FACTS] |= {"model": endpoint.name, **version.shown(), "rows": parcel.rows}
+    if endpoint.shadow is not None and version is endpoint.main.current:
+        # The names are the champion's for both: they are no part of what is compared.
+        endpoint.shadow.mirror(Said(answer, reply.values), _reader(body, header_length, names), size=len(body))
     if endpoint.capture is not None:
         endpoint.capture.offer(parcel, answer, request_id(request), version.number, size=len(body))
     phases = zip(PHASES, times, strict=True)
@@ -132,6 +137,16 @@ async def _scored(request: Request, version: Version, body: bytes, header_length
         response.headers["content-type"] = _BINARY
         response.headers[HEADER_LENGTH] = str(reply.header_length)
     return response
+
+
+def _reader(body: bytes, header_length: int | None, names: dict[str, str]) -> Read:
+    """What reads the same request for a shadow."""
+
+    def read(version: Version) -> tuple[Parcel, Values]:
+        parcel, reply = oip.read(body, header_length, version.model, names)
+        return parcel, reply.values
+
+    return read
 
 
 def _endpoint(request: Request) -> Endpoint:

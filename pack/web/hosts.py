@@ -18,6 +18,8 @@ _LOOPBACK = frozenset({"localhost"})
 # Verdicts are kept for so many spellings: every request of one client has the same.
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 256
 _READS = frozenset({"GET", "HEAD"})
+# What a browser says of a request that a person or a page of this very server has made.
+_OWN_PAGES = frozenset({b"none", b"same-origin"})
 
 
 class HostGuard:
@@ -59,7 +61,7 @@ class HostGuard:
         return None
 
     def _may_send(self, fetched: bytes, origin: bytes | None) -> bool:
-        if fetched not in {b"none", b"same-origin"}:
+        if fetched not in _OWN_PAGES:
             return False
         if origin is None:
             return True
@@ -76,6 +78,23 @@ class HostGuard:
 
     def _judged(self, name: str | None) -> bool:
         return name is not None and (name in self.allowed or is_address(name))
+
+
+def comes_from_elsewhere(scope: Scope) -> bool:
+    """Whether a page of another origin has sent a request; not where a person followed its link to look at something.
+
+    An origin is compared with its port, as browsers do. A request of which no browser says anything is nobody's page's.
+    """
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    if origin is not None:
+        host = origin.lower().partition(b"://")[2]
+        if not host or host != headers.get(b"host", b"").lower():
+            return True
+    if headers.get(b"sec-fetch-site", b"none") in _OWN_PAGES:
+        return False
+    follows_link = headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    return not (follows_link and scope["method"] in _READS)
 
 
 def host_name(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """One of several processes that serve: as its supervisor sees it, and what it does itself.
 
-It says that it lives from its event loop, once a second, and ends when its supervisor is gone.
+It says that it lives from its event loop, once a second, and ends when its supervisor is gone. Its application may
+have SIGHUP passed on to the other workers: through the supervisor, so that no worker sends a signal to anyone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from time import monotonic
@@ -26,7 +28,7 @@ from pack.web.run import DRAIN_SECONDS, Options, serve
 
 # Seconds beyond those of a drain after which a worker that does not end is killed.
 _GRACE = 5.0
-_READY, _BEAT = b"+", b"."
+_READY, _BEAT, _HANGUP = b"+", b".", b"!"
 Build = Callable[[], ASGIApp]
 
 
@@ -46,6 +48,9 @@ class Worker:
             signal.signal(signal.SIGINT, before)
             theirs.close()
         self.is_ready = False
+        # Whether it wants SIGHUP passed on to the others; whether it is to get one as soon as it takes requests.
+        self.has_asked = False
+        self.is_owed = False
         self.failure: InvalidState | None = None
         self.beat = monotonic()
         self.end_by: float | None = None
@@ -62,8 +67,17 @@ class Worker:
                 said = self.events.recv()
                 self.beat = monotonic()
                 self.is_ready = self.is_ready or said == _READY
+                self.has_asked = self.has_asked or said == _HANGUP
                 if isinstance(said, InvalidState):
                     self.failure = said
+        if self.is_owed and self.is_ready:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Send it SIGHUP: now, or once it takes requests."""
+        self.is_owed = not self.is_ready
+        if self.is_ready and not self.is_stopping:
+            self.pass_on(signal.SIGHUP)
 
     def stop(self) -> None:
         """Ask it to finish what is in flight and end."""
@@ -111,13 +125,16 @@ def _work(build: Build, listener: socket.socket, options: Options, events: Conne
         events.send(_READY)
         os.set_blocking(events.fileno(), False)
 
-    def beat() -> None:
+    def say(word: bytes) -> None:
         with suppress(OSError):  # the supervisor has not looked for long, or is gone
-            events.send(_BEAT)
+            events.send(word)
+
+    if hasattr(app, "hang_up_others"):
+        app.hang_up_others = partial(say, _HANGUP)
 
     from pack.web.server import Tie
 
-    serve(app, listener, ready=ready, options=options, tie=Tie(beat, load))
+    serve(app, listener, ready=ready, options=options, tie=Tie(partial(say, _BEAT), load))
 
 
 def _end_with_parent() -> None:

@@ -45,7 +45,8 @@ def supervise(build: Build, listener: socket.socket, *, ready: Callable[[], None
     """Serve with several workers until SIGTERM or SIGINT, then let all of them finish what is in flight.
 
     `build` is called in each worker, and pickled for it; `ready` is called once all workers take requests. SIGHUP is
-    passed on to the workers, SIGUSR2 replaces them one by one. Raises `InvalidState` where they cannot start, or none
+    passed on to the workers, SIGUSR2 replaces them one by one. An application with an attribute `hang_up_others` finds
+    there what has SIGHUP passed on to all workers but its own. Raises `InvalidState` where they cannot start, or none
     is left.
     """
     if os.name != "posix":
@@ -115,8 +116,7 @@ class Supervisor:
 
     def _on_hangup(self, number: int, frame: FrameType | None) -> None:
         for worker in self._workers:
-            if worker.is_ready and not worker.is_stopping:
-                worker.pass_on(number)
+            worker.hang_up()
 
     def _on_renew(self, number: int, frame: FrameType | None) -> None:
         if self._was_ready and not self._outdated:
@@ -140,6 +140,7 @@ class Supervisor:
         wait([each for worker in self._workers for each in (worker.process.sentinel, worker.events)], timeout=_TURN)
         for worker in self._workers:
             worker.listen()
+        self._hang_up_others()
         now = monotonic()
         for worker in list(self._workers):
             if not worker.process.is_alive():
@@ -155,6 +156,14 @@ class Supervisor:
         if not self._was_ready and sum(one.is_ready and not one.is_stopping for one in self._workers) == self._number:
             self._was_ready = True
             self._ready()
+
+    def _hang_up_others(self) -> None:
+        """Pass on SIGHUP to the workers beside each that asks for it."""
+        for asking in [worker for worker in self._workers if worker.has_asked]:
+            asking.has_asked = False
+            for worker in self._workers:
+                if worker is not asking:
+                    worker.hang_up()
 
     def _bury(self, worker: Worker) -> None:
         """Learn from how a worker ended."""

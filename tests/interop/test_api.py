@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -91,3 +92,30 @@ def test_mlflows_other_addresses_of_the_client_and_the_entities_work() -> None:
     assert pack.entities.RunStatus.to_string(3) == "FINISHED"
     with pytest.raises(AttributeError):
         pack.tracking.Nothing  # noqa: B018
+
+
+TYPES = """
+import importlib, inspect
+found = {}
+for module, kept in (("types", None), ("types.schema", None), ("types.llm", "mlflow.types.llm")):
+    loaded = importlib.import_module("mlflow." + module)
+    found[module] = {
+        name: [one for one in inspect.signature(value).parameters]
+        for name, value in vars(loaded).items()
+        if inspect.isclass(value) and value.__module__.startswith(kept or "mlflow.types")
+        and not name.startswith("_") and name not in {"BaseType", "TensorInfo", "UnionType", "DataType", "TypeFromDict"}
+    }
+answer = found
+"""
+
+
+def test_types_have_mlflows_names_and_arguments(mlflow: Callable[[str], Any]) -> None:
+    wrong = []
+    for module, classes in mlflow(TYPES).items():
+        ours = importlib.import_module(f"pack.{module}")
+        assert len(classes) > 4
+        for name, arguments in classes.items():
+            mine = list(inspect.signature(getattr(ours, name)).parameters) if hasattr(ours, name) else None
+            if mine is None or not set(arguments) - {"args", "kwargs"} <= set(mine):
+                wrong.append((module, name, arguments, mine))
+    assert wrong == []

@@ -283,3 +283,9 @@ def test_plans_for_tensors_need_no_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.split("\n")[:2] == ["(3, 2) (1, 2)", "[[1.0, 2.0]]"], done.stderr
     assert done.returncode == 0, done.stderr
+
+
+def test_columns_of_numbers_in_another_order_of_bytes_are_taken_too() -> None:
+    plan = plan_of(ColSpec("integer", "b"), ColSpec("integer", "a"))
+    frame = pd.DataFrame({"a": np.array([1, 2], ">i4"), "b": np.array([3, 4], ">i4")})
+    assert plan.data(frame).to_dict("list") == {"b": [3, 4], "a": [1, 2]}

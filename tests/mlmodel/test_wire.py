@@ -29,6 +29,7 @@ from pack.mlmodel import (
     TensorSpec,
     compile_plan,
     infer_signature,
+    wire,
 )
 from tests import strategies
 
@@ -408,3 +409,86 @@ def test_inputs_without_a_signature_become_arrays_that_hold_the_same_values() ->
     assert plan.wire_inputs({"x": [1.5], "y": "a"})["x"].tolist() == [1.5]
     with pytest.raises(BadRequest, match="not of one length"):
         plan.wire_inputs([[1], [1, 2]])
+
+
+def tensor(dtype: str, *shape: int, name: str | None = None) -> Plan:
+    return plan_of(TensorSpec(np.dtype(dtype), shape, name))
+
+
+@pytest.mark.parametrize("values", [[0, 2**64 - 1], [2**63, 2**63 + 1], [1, 2], [2**53 + 1, 2**64 - 1], [0]])
+def test_whole_numbers_of_64_bits_without_a_sign_come_exactly(values: list[int]) -> None:
+    rows = [[value] for value in values]
+    column = tensor("uint64", -1, 1)
+    for array in (
+        tensor("uint64", -1).wire_inputs(values),
+        column.wire_inputs(rows)[:, 0],
+        column.wire_split(["a"], rows)[:, 0],
+        tensor("uint64", -1).data(values),
+        tensor("uint64", -1, name="a").wire_inputs({"a": values})["a"],
+    ):
+        assert (array.dtype, array.tolist()) == (np.dtype("uint64"), values)
+
+
+@pytest.mark.parametrize("wrong", [2**64, -1, 1.5, 2**200, True, None, "1"])
+def test_no_other_number_is_one_of_64_bits_without_a_sign(wrong: Any) -> None:
+    for values in ([wrong], [0, wrong], [2**64 - 1, wrong]):
+        with pytest.raises(SchemaMismatch, match="the input is declared uint64"):
+            tensor("uint64", -1).wire_inputs(values)
+        with pytest.raises(SchemaMismatch, match="the input is declared uint64"):
+            tensor("uint64", -1, 1).wire_split(["a"], [[value] for value in values])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([0, 2**64 - 1], "uint64"), ([-1, 2**63], "object"), ([2**64], "object"), ([2**63 - 1, -(2**63)], "int64")],
+)
+def test_without_a_signature_whole_numbers_stay_what_they_are(values: list[int], dtype: str) -> None:
+    for array in (compile_plan(None).wire_inputs(values), compile_plan(None).wire_inputs({"a": values})["a"]):
+        assert (array.dtype, array.tolist()) == (np.dtype(dtype), values)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
+@pytest.mark.parametrize("rows", [[[1.5, None]], [[1, None]], [[None, None]], [[None, 2], [3, 4]], [[2**53, None]]])
+def test_null_is_nan_in_a_tensor_of_floats_however_it_is_sent(dtype: str, rows: list[Any]) -> None:
+    plan = tensor(dtype, -1, 2)
+    wanted = np.array([[math.nan if cell is None else cell for cell in row] for row in rows], dtype)
+    by_name = plan_of(*(TensorSpec(np.dtype(dtype), (-1,), name) for name in "ab"))
+    columns = {name: [row[place] for row in rows] for place, name in enumerate("ab")}
+    records = [dict(zip("ab", row, strict=True)) for row in rows]
+    for array in (
+        plan.wire_inputs(rows),
+        plan.wire_split(["a", "b"], rows),
+        plan.wire_split(None, rows),
+        tensor(dtype, -1, len(rows), 2).wire_split(["a"], [[rows]]),
+        np.stack(list(by_name.wire_inputs(columns).values()), axis=1),
+        np.stack(list(by_name.wire_inputs(records).values()), axis=1),
+        np.stack(list(by_name.wire_split(["b", "a"], [row[::-1] for row in rows]).values()), axis=1),
+    ):
+        assert array.dtype == dtype
+        np.testing.assert_array_equal(array.reshape(wanted.shape), wanted)
+
+
+@pytest.mark.parametrize(("dtype", "cell"), [("int64", 1), ("bool", True), ("U5", "a"), ("uint64", 2**64 - 1)])
+def test_null_is_refused_in_any_other_tensor_however_it_is_sent(dtype: str, cell: Any) -> None:
+    plan, named = tensor(dtype, -1, 1), tensor(dtype, -1, name="a")
+    for rows in ([[cell], [None]], [[None]]):
+        with pytest.raises(PackError, match="input"):
+            plan.wire_inputs(rows)
+        with pytest.raises(PackError, match="input"):
+            plan.wire_split(["a"], rows)
+        with pytest.raises(PackError, match="input 'a'"):
+            named.wire_split(["a"], rows)
+
+
+def test_a_gap_in_csv_is_nan_in_a_tensor_of_floats() -> None:
+    array = tensor("float64", -1, 2).wire_csv("a,b\n1,\n,2.5\n")
+    np.testing.assert_array_equal(array, [[1, math.nan], [math.nan, 2.5]])
+
+
+def test_a_record_that_lacks_a_tensor_is_refused_however_it_is_sent() -> None:
+    plan = plan_of(*(TensorSpec(np.dtype("float64"), (-1,), name) for name in "ab"))
+    rows = [{"a": 1.5, "b": 2.5}, {"a": 3.5}]
+    with pytest.raises(BadRequest, match=r"record 1 lacks \['b'\]"):
+        plan.wire_split(*wire.records(rows))
+    with pytest.raises(BadRequest, match=r"record 1 lacks \['b'\]"):
+        plan.wire_inputs(rows)

@@ -87,7 +87,7 @@ def test_tallies_are_written_read_and_merged() -> None:
     assert value(found, "pack_requests_total", status=503) == 2
     assert value(found, "pack_rows_total") == 10
     assert value(found, "pack_request_seconds_sum") == pytest.approx(0.012)
-    assert again.summary()["mean_seconds"] == pytest.approx(0.006)
+    assert value(found, "pack_request_seconds_count") == 2
 
 
 def test_what_several_processes_counted_is_added_up(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from tests import models
 from tests.serving import browser as chromium
 from tests.serving.browser import Browser
 from tests.serving.live import described, serving
+from tests.serving.test_server import Server
 
 HOSTILE = "<img src=x onerror=window.__pwn=1>"
 PROGRAM = chromium.found()
@@ -141,6 +145,61 @@ def test_it_works_below_a_prefix(mixed: str, browser: Browser) -> None:
         assert {request.startswith((url, "data:,")) for request in browser.requests} == {True}
         links = "[...document.links].map(link => fetch(link.href).then(answer => answer.status))"
         assert browser.run(f"Promise.all({links})") == [200, 200, 200]
+
+
+@needs_browser
+def test_with_a_key_as_the_password_it_works_and_pages_of_others_do_not(
+    mixed: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "a-key-that-nobody-may-see"
+    monkeypatch.setenv("PACK_SERVE_KEYS", key)
+    server = Server("-m", mixed, "--trust", "--auth", "--access-log")
+    url = f"http://127.0.0.1:{server.port}/"
+    try:
+        for opened in (url.replace("//", f"//anyone:{key}@"), url):  # then it is known without being in the address
+            browser.call("Page.navigate", url=opened)
+            browser.wait("document.readyState === 'complete' && document.title === 'Try model'")
+            assert "predictions" in send(browser)
+            assert text_of(browser, "curl").startswith(
+                f"curl '{url}invocations' \\\n  -H \"Authorization: Bearer $KEY\""
+            )
+            links = "[...document.links].map(link => location.origin + new URL(link.href).pathname)"
+            statuses = f"Promise.all({links}.map(link => fetch(link).then(answer => answer.status)))"
+            assert browser.run(statuses) == [200, 200, 200]
+        assert browser.complaints == []
+        with elsewhere() as evil:
+            browser.open(evil)
+            for method in ("GET", "POST"):
+                options = f"{{method: '{method}', mode: 'no-cors', credentials: 'include'}}"
+                browser.run(f"fetch('{url}admin/reload', {options}).catch(() => null)")
+    finally:
+        server.process.terminate()
+        output, errors = server.process.communicate(timeout=60)
+    assert key not in output + errors
+    assert [json.loads(line)["status"] for line in output.splitlines() if "/admin/reload" in line] == [403, 403]
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """A page of another origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Nothing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
 
 
 @needs_browser

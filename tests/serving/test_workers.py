@@ -19,6 +19,7 @@ import pytest
 
 import pack
 from tests import models
+from tests.serving.test_following import BODY, post, register
 from tests.serving.test_server import Server
 from tests.web.client import until
 from tests.web.test_run import made, needs_openssl
@@ -158,6 +159,26 @@ def test_metrics_are_those_of_all_workers(saved: str, start: Start) -> None:
 
     until(counted)
     assert server.stop()[0] == 0
+
+
+def test_one_request_to_reload_reaches_every_worker(own_world: Path, start: Start) -> None:
+    pack.set_alias("steps", "champion", register(1))
+    server = start("-m", "models:/steps@champion", "--workers", "2", "--follow-seconds", "600")
+    assert {answered(server) for _ in range(20)} == {1}
+    pack.set_alias("steps", "champion", register(2))
+    assert post(server, "/admin/reload", {}) == (200, {"steps": {"champion": "swapped"}})
+    until(lambda: {answered(server) for _ in range(20)} == {2})
+    assert len({_identity(server)[:20] for _ in range(50)}) == 2
+    pack.set_alias("steps", "champion", 1)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: {answered(server) for _ in range(20)} == {1})
+    code, errors = server.stop()
+    assert code == 0
+    assert errors.count("models:/steps/2 takes over from models:/steps/1") == 2
+
+
+def answered(server: Server) -> float:
+    return float(server.post(BODY)[1]["predictions"][0])
 
 
 @needs_openssl

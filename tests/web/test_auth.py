@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from pack.errors import InvalidValue
 from pack.web.auth import KeyGuard, Keys, keys_of, keys_of_file
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
+HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+QUESTION = 'Bearer, Basic realm="pack", charset="UTF-8"'
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +38,9 @@ def client() -> TestClient:
         {"authorization": f"bEARER {OTHER}"},
         {"X-API-Key": KEY},
         {"Authorization": "Basic YTpi", "X-API-Key": KEY},
+        {"Authorization": basic(f"any:{KEY}")},
+        {"Authorization": basic(f":{OTHER}").replace("Basic", "bASIC")},
+        {"Authorization": basic(f"any:{KEY}"), "X-API-Key": "no key"},
     ],
 )
 def test_a_key_opens(client: TestClient, headers: dict[str, str]) -> None:
@@ -48,6 +58,12 @@ def test_a_key_opens(client: TestClient, headers: dict[str, str]) -> None:
         {"Authorization": f"Bearer {KEY}x"},
         {"Authorization": f"Bearer {KEY},{OTHER}"},
         {"Authorization": f"Basic {KEY}"},
+        {"Authorization": basic(KEY)},
+        {"Authorization": basic(f"{KEY}:")},
+        {"Authorization": basic(f"any:{KEY}:")},
+        {"Authorization": basic("any:")},
+        {"Authorization": "Basic ===="},
+        {"Authorization": "Basic"},
         {"X-API-Key": ""},
         {"X-API-Key": KEY.upper()},
         {"X-API-Key": "' OR 1=1--"},
@@ -65,6 +81,68 @@ def test_anything_else_gets_one_and_the_same_answer(client: TestClient, headers:
         "error_code": "UNAUTHENTICATED",
         "message": "a key is needed: send it as Authorization: Bearer KEY, or as X-API-Key: KEY",
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "question"),
+    [
+        ({"Accept": HTML}, QUESTION),
+        ({"Accept": "text/html"}, QUESTION),
+        ({"Accept": "*/*", "Sec-Fetch-Site": "same-origin"}, QUESTION),
+        ({"Accept": "*/*"}, "Bearer"),
+        ({"Accept": "*/*", "Sec-Fetch-Site": "cross-site"}, "Bearer"),
+        ({"Accept": "application/json, text/html"}, "Bearer"),
+        ({"Accept": "application/json, text/html;q=0.9"}, "Bearer"),
+        ({"Accept": "text/html;q=none"}, "Bearer"),
+        ({"Accept": "text/html;q=0"}, "Bearer"),
+        ({"Accept": ""}, "Bearer"),
+    ],
+)
+def test_a_browser_is_told_to_ask_for_a_key(client: TestClient, headers: dict[str, str], question: str) -> None:
+    answer = client.get("/", headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, question)
+
+
+ALIEN = [
+    {"Origin": "https://evil"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://testserver.evil"},
+    {"Origin": "http://testserver:81"},
+    {"Origin": "http://evil", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "cross-site", "User-Agent": "curl/8"},
+]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])
+@pytest.mark.parametrize("headers", ALIEN)
+def test_a_page_of_another_origin_gains_nothing_by_a_browsers_key(
+    client: TestClient, method: str, headers: dict[str, str]
+) -> None:
+    answer = client.request(method, "/invocations", headers={"Authorization": basic(f"any:{KEY}"), **headers})
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert client.request(method, "/invocations", headers={"X-API-Key": KEY, **headers}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}, 200),
+        ("POST", {"Origin": "https://TESTSERVER"}, 200),
+        ("POST", {"Sec-Fetch-Site": "none"}, 200),
+        ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200),
+        ("POST", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 403),
+        ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403),
+        ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403),
+    ],
+)
+def test_the_pages_of_this_server_and_people_who_follow_a_link_may(
+    client: TestClient, method: str, headers: dict[str, str], status: int
+) -> None:
+    found = client.request(method, "/", headers={"Authorization": basic(f"any:{KEY}"), **headers})
+    assert found.status_code == status
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/health/churn", "/livez", "/readyz", "/v2/health/ready"])

@@ -111,14 +111,18 @@ function clear() {
   part("answer").textContent = "";
 }
 
+// A page may have been opened with a key in its address; it must neither be shown nor stand in the way of fetch().
 function address() {
-  return "./" + (model === facts.models[0] ? "invocations" : model.path);
+  const path = model === facts.models[0] ? "invocations" : model.path;
+  return new URL("./" + path, location.origin + location.pathname).href;
 }
 
 function showCurl() {
   const quoted = "'" + part("body").value.replaceAll("'", "'\\''") + "'";
-  const url = "'" + new URL(address(), document.baseURI).href.replaceAll("'", "%27") + "'";
-  part("curl").textContent = "curl " + url + " \\\n  -H 'Content-Type: application/json' \\\n  --data-raw " + quoted;
+  const url = "'" + address().replaceAll("'", "%27") + "'";
+  const key = facts.needs_key ? ' \\\n  -H "Authorization: Bearer $KEY"' : "";
+  const type = " \\\n  -H 'Content-Type: application/json'";
+  part("curl").textContent = "curl " + url + key + type + " \\\n  --data-raw " + quoted;
 }
 
 function showPhases(header) {
