@@ -27,7 +27,7 @@ from pack.serving.scoring import Answers, Scorer
 
 THREADS = 8
 # A call that is known to take no longer than this, in seconds, may run on the event loop.
-MOMENT = 0.005
+MOMENT = 0.008
 # Where several requests wait, others are likely on their way: they are awaited for this part of what a call takes.
 PATIENCE = 0.1
 # What is known of a call fades by this much with each that is quicker.
