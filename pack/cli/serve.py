@@ -177,6 +177,9 @@ def serve(
     is busy are scored in one call, where its rows are independent. Stops on SIGTERM or Ctrl-C after finishing the
     requests in flight; exits with 0.
     """
+    from pack.serving import check_installed
+
+    check_installed()
     from pack.serving.batching import Limits
     from pack.serving.options import Options
     from pack.serving.rehearsal import Rehearsal

@@ -201,3 +201,15 @@ def test_a_large_body_that_needs_a_closer_look_holds_up_nobody(server: Server) -
     asking.join()
     assert order[-1] == "large"
     assert order.count("ping") > 20
+
+
+@pytest.mark.parametrize("name", ["starlette", "uvicorn", "httptools", "msgspec"])
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(name: str) -> None:
+    script = (
+        f"import sys; sys.modules[{name!r}] = None; from pack.cli import main; main(['serve', '-m', 'models:/m/1'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: the Python module {name!r} is not installed\n  install it: pip install 'packml[serving]'\n"
+    )
