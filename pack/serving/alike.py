@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import msgspec
 import numpy as np
 
 from pack.serving.arrow_stream import need_pyarrow
-from pack.serving.columnar import ARROW, NPY
+from pack.serving.columnar import ARROW, NPY, array_of
 
 # Numbers agree within this part of the larger of the two.
 TOLERANCE = 1e-6
@@ -55,7 +54,7 @@ def _arrow(body: bytes) -> Any:
 
 
 def _npy(body: bytes) -> Any:
-    return np.load(io.BytesIO(body), allow_pickle=False).tolist()
+    return array_of(body).tolist()
 
 
 def _same(one: Any, other: Any) -> bool:

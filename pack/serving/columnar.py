@@ -51,7 +51,12 @@ def decode_arrow(body: bytes, plan: Plan) -> Decoded:
 
 
 def decode_npy(body: bytes, plan: Plan) -> Decoded:
-    """The array of a `.npy` body; raises `BadRequest` for objects, and where the header does not fit what follows."""
+    """The array of a `.npy` body; raises what `array_of` does, and where it does not fit the signature."""
+    return array_data(plan, array_of(body)), None, False
+
+
+def array_of(body: bytes) -> Any:
+    """The array of `.npy` bytes; raises `BadRequest` for objects, and where the header does not fit what follows."""
     dtype, shape, order, start = _npy_header(body)
     count = elements_of(shape, "the array")
     if count * dtype.itemsize != len(body) - start:
@@ -59,8 +64,7 @@ def decode_npy(body: bytes, plan: Plan) -> Decoded:
     array = np.frombuffer(body, dtype, count, start)
     _check_values(array)
     # A copy: in the machine's byte order, aligned, and the model's own to write on.
-    own = array.astype(dtype.newbyteorder("="), copy=True).reshape(shape, order=order)
-    return array_data(plan, own), None, False
+    return array.astype(dtype.newbyteorder("="), copy=True).reshape(shape, order=order)
 
 
 class Asked(NamedTuple):
