@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from pack.serving.arrow_stream import need_pyarrow
 from pack.serving.columnar import ARROW, NPY, array_of
