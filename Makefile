@@ -1,8 +1,9 @@
-# Five words: install, fix, check, test, demo. Each does all the set-up that it needs.
+# Five words: install, fix, check, test, demo. Each does all the set-up that it needs. `make test-flavors` is the sixth.
 
 PYTHON ?= python3
 VENV := .venv
 PEER := .venv-mlflow
+FLAVORS := .venv-flavors
 SERVERS := .venv-bentoml .venv-litserve
 BIN := $(VENV)/bin
 
@@ -11,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install fix check test test-faults demo benchmarks benchmarks-serving clean
+.PHONY: help install fix check test test-flavors test-faults demo benchmarks benchmarks-flavors benchmarks-serving clean
 
 help: ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,6 +31,9 @@ check: install ## formatting, lint and strict types
 test: install $(PEER)/.done ## all tests, against real MLflow in its own environment
 	PACK_TEST_MLFLOW_PYTHON=$(CURDIR)/$(PEER)/bin/python $(BIN)/python -m pytest -n auto $(ARGS)
 
+test-flavors: $(FLAVORS)/.done ## every flavor, with all frameworks and MLflow in one environment
+	$(FLAVORS)/bin/python -m pytest tests/flavors tests/conversion $(ARGS)
+
 test-faults: install ## kills, full disks and races at full size
 	PACK_TEST_FULL_SIZE=1 $(BIN)/python -m pytest -m faults $(ARGS)
 
@@ -40,11 +44,14 @@ benchmarks: install $(PEER)/.done ## ratios against MLflow, measured in one run
 	$(BIN)/python -m benchmarks.beside_mlflow --peer $(PEER)/bin/python $(ARGS)
 	$(BIN)/python -m benchmarks.tracking --peer $(PEER)/bin/python $(ARGS)
 
+benchmarks-flavors: $(FLAVORS)/.done ## size, time to save and time to load of every flavor, beside MLflow's
+	$(FLAVORS)/bin/python -m benchmarks.flavors $(ARGS)
+
 benchmarks-serving: $(VENV)/.bench $(PEER)/.tuned $(SERVERS:=/.done) ## requests a second beside a hand-written app and three servers
 	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 clean: ## remove the environments and caches that make has built
-	rm -rf $(VENV) $(PEER) $(SERVERS) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEER) $(FLAVORS) $(SERVERS) .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,13 +63,20 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,boosters,onnx,pytorch]" --group dev
 	@touch $@
 
 $(PEER)/.done: tests/interop/constraints-mlflow.txt
 	@echo "setting up $(PEER) with MLflow, the peer of the interoperability tests (some minutes, once)"
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install -q -c tests/interop/constraints-mlflow.txt mlflow==3.17.2 skops
+	@touch $@
+
+$(FLAVORS)/.done: pyproject.toml tests/flavors/constraints-flavors.txt tests/flavors/frameworks.txt
+	@echo "setting up $(FLAVORS) with every framework that has a flavor (some minutes and 6 GB, once)"
+	$(PYTHON) -m venv $(FLAVORS)
+	$(FLAVORS)/bin/python -m pip install -q -U "pip>=25.1"
+	$(FLAVORS)/bin/python -m pip install -q -c tests/flavors/constraints-flavors.txt -r tests/flavors/frameworks.txt -e ".[all]" --group dev
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

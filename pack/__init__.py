@@ -18,15 +18,31 @@ from pack.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from pack import artifacts as artifacts
+    from pack import catboost as catboost
     from pack import data as data
     from pack import entities as entities
     from pack import exchange as exchange
+    from pack import h2o as h2o
+    from pack import keras as keras
+    from pack import lightgbm as lightgbm
     from pack import models as models
+    from pack import onnx as onnx
+    from pack import pmdarima as pmdarima
+    from pack import prophet as prophet
     from pack import pyfunc as pyfunc
+    from pack import pytorch as pytorch
+    from pack import sentence_transformers as sentence_transformers
     from pack import serving as serving
     from pack import sklearn as sklearn
+    from pack import spacy as spacy
+    from pack import spark as spark
+    from pack import statsmodels as statsmodels
+    from pack import tensorflow as tensorflow
     from pack import tracking as tracking
+    from pack import transformers as transformers
     from pack import types as types
+    from pack import xgboost as xgboost
+    from pack.conversion import convert as convert
     from pack.errors import PackError as PackError
     from pack.fluent.aliases import alias_history as alias_history
     from pack.fluent.aliases import delete_alias as delete_alias
@@ -133,6 +149,7 @@ _VERBS = {
     ),
     "pack.fluent.logged": "get_logged_model last_logged_model log_model_params set_active_model set_logged_model_tags",
     "pack.fluent.models": "load_model log_model register_model save_model",
+    "pack.conversion": "convert",
     "pack.fluent.aliases": "alias_history delete_alias diff get_alias rollback_alias set_alias",
     "pack.fluent.state": "get_registry_uri get_tracking_uri set_registry_uri set_tracking_uri",
     "pack.fluent.system": "disable_system_metrics_logging enable_system_metrics_logging",
@@ -158,7 +175,11 @@ _LISTED = {name: (module, name) for module, names in _VERBS.items() for name in 
 _EXPORTS = _LISTED | {name: (module, name) for module, names in _MORE.items() for name in names.split()}
 # The names that MLflow has for ours.
 _EXPORTS |= {"MlflowClient": ("pack.fluent.client", "Client"), "MlflowException": ("pack.errors", "PackError")}
-_ROOMS = ("artifacts", "data", "entities", "exchange", "models", "pyfunc", "serving", "sklearn", "tracking", "types")
+_ROOMS = {
+    "artifacts", "data", "entities", "exchange", "models", "pyfunc", "serving", "tracking", "types",
+    "catboost", "h2o", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch", "sentence_transformers",
+    "sklearn", "spacy", "spark", "statsmodels", "tensorflow", "transformers", "xgboost",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -159,6 +159,9 @@ state_dir = Setting[Path | None]("PACK_STATE_DIR", Path, None, "where this user'
 model_config = Setting[dict[str, Any]](
     "PACK_MODEL_CONFIG", _json_object, {}, "a JSON object laid over a model's config", "MLFLOW_PYFUNC_INFERENCE_CONFIG"
 )
+prediction_device = Setting[str | None](
+    "PACK_PREDICTION_DEVICE", str, None, "the device that models predict on", "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+)
 serve_host = Setting[str]("PACK_HOST", str, "127.0.0.1", "the address that pack serve binds", "MLFLOW_HOST")
 serve_port = Setting[int]("PACK_PORT", _count, 8080, "the port that pack serve binds", "MLFLOW_PORT")
 serve_timeout = Setting[float](

@@ -14,7 +14,7 @@ from pack.flavors import FLAVORS
 
 DOCS = Path(__file__).parent.parent / "docs"
 ALL = "\n".join(page.read_text(encoding="utf-8") for page in sorted(DOCS.rglob("*.md")))
-RECORD_ROOMS = ["tracking", "registry", "fluent", "exchange", "cli"]
+RECORD_ROOMS = ["tracking", "registry", "fluent", "exchange", "conversion", "cli"]
 ROOMS = ["mlmodel", "data", "envs", "trust", "artifacts", "db", "flavors", "pyfunc", "serving", *RECORD_ROOMS]
 
 

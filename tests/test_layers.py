@@ -14,7 +14,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 GROUND = {"errors", "settings", "uris", "plugins", "version", "yamls", "folders"}
 MODEL_ROOMS = {"mlmodel", "envs", "trust", "artifacts", "flavors", "pyfunc"}
+# Doors of flavors, each of them a few lines: pack.xgboost and its like.
+FLAVOR_DOORS = {
+    "catboost", "h2o", "keras", "lightgbm", "onnx", "pmdarima", "prophet", "pytorch", "sentence_transformers", "spacy",
+    "spark", "statsmodels", "tensorflow", "transformers", "xgboost",
+}  # fmt: skip
 FLUENT_AND_BELOW = GROUND | MODEL_ROOMS | {"db", "web", "serving", "tracking", "registry", "data", "fluent"}
+TOP = {"sklearn", "models", "entities", "types", "exchange", "conversion"}
 
 # room -> the rooms that it may import
 MAY_IMPORT: dict[str, set[str]] = {
@@ -40,13 +46,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fluent": FLUENT_AND_BELOW,
     # the doors: names that people import, such as pack.sklearn
     "sklearn": FLUENT_AND_BELOW,
+    **dict.fromkeys(FLAVOR_DOORS, FLUENT_AND_BELOW),
     "models": FLUENT_AND_BELOW,
     "entities": FLUENT_AND_BELOW,
     "types": FLUENT_AND_BELOW,
     "exchange": FLUENT_AND_BELOW,
-    "cli": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "types", "exchange"},
+    "conversion": FLUENT_AND_BELOW,
+    "cli": FLUENT_AND_BELOW | TOP | {"cli"},
     "__main__": {"cli"},
-    "__init__": FLUENT_AND_BELOW | {"cli", "sklearn", "models", "entities", "types", "exchange"},
+    "__init__": FLUENT_AND_BELOW | FLAVOR_DOORS | TOP | {"cli"},
 }
 
 # What may be imported when a module of the room is imported. Everything else waits until it is used.
@@ -62,6 +70,41 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 LEAVES: dict[str, set[str]] = {
     "flavors/sklearn.py": {"sklearn", "skops"},
+    "flavors/xgboost.py": {"xgboost"},
+    "flavors/lightgbm.py": {"lightgbm"},
+    "flavors/catboost.py": {"catboost"},
+    "flavors/keras.py": {"keras"},
+    "flavors/keras_models.py": {"keras", "numpy"},
+    "flavors/named_arrays.py": {"numpy"},
+    "flavors/saved_models.py": {"numpy", "tensorflow"},
+    "flavors/tensorflow.py": {"keras", "tensorflow"},
+    "flavors/h2o.py": {"h2o"},
+    "flavors/spark.py": {"py4j", "pyspark"},
+    "flavors/onnx.py": {"numpy", "onnx", "onnxruntime"},
+    "flavors/pmdarima.py": {"numpy", "pandas", "pmdarima"},
+    "flavors/prophet.py": {"pandas", "prophet"},
+    "flavors/pytorch.py": {"torch"},
+    "flavors/torch_export.py": {"numpy", "torch"},
+    "flavors/torch_tensors.py": {"numpy", "torch"},
+    "flavors/spacy.py": {"pandas", "spacy"},
+    "flavors/statsmodels.py": {"pandas", "statsmodels"},
+    "flavors/sentence_transformers.py": {"sentence_transformers"},
+    "flavors/transformers.py": {"transformers"},
+    "flavors/transformers_llm.py": {"numpy"},
+    "flavors/transformers_parts.py": {"torch", "transformers"},
+    "flavors/transformers_tasks.py": {"numpy"},
+    "conversion/graph.py": {"numpy", "onnx"},
+    "conversion/layouts.py": {"numpy"},
+    "conversion/proof.py": {"numpy"},
+    "conversion/rows.py": {"numpy"},
+    "conversion/verb.py": {"numpy"},
+    "conversion/catboost.py": {"onnx"},
+    "conversion/keras.py": {"keras", "onnx"},
+    "conversion/pytorch.py": {"numpy", "onnxscript", "torch"},
+    "conversion/lightgbm.py": {"lightgbm", "onnxmltools"},
+    "conversion/registered.py": {"numpy", "onnx", "skl2onnx"},
+    "conversion/sklearn.py": {"skl2onnx"},
+    "conversion/xgboost.py": {"onnxmltools"},
     "tracking/routes.py": {"starlette"},
     "registry/routes.py": {"starlette"},
     "plugins.py": {"packaging"},

@@ -19,8 +19,63 @@ if TYPE_CHECKING:
 FLAVORS = Table(
     "flavor",
     {
+        "catboost": Entry("pack.flavors.catboost:CatBoost", handles=("catboost.core.CatBoost",), needs="catboost"),
+        "h2o": Entry("pack.flavors.h2o:H2O", handles=("h2o.model.model_base.ModelBase",), needs="'packml[h2o]'"),
+        # A model of Keras 3 is a keras model, the one that TensorFlow shows as `tf.keras` too.
+        "keras": Entry("pack.flavors.keras:Keras", handles=("keras.src.models.model.Model",), needs="keras tensorflow"),
+        "lightgbm": Entry(
+            "pack.flavors.lightgbm:LightGBM",
+            handles=("lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"),
+            needs="'packml[lightgbm]'",
+        ),
+        "onnx": Entry("pack.flavors.onnx:ONNX", handles=("onnx.onnx_ml_pb2.ModelProto",), needs="'packml[onnx]'"),
+        "pmdarima": Entry(
+            "pack.flavors.pmdarima:Pmdarima",
+            handles=("pmdarima.base.BaseARIMA", "pmdarima.pipeline.Pipeline"),
+            needs="pmdarima",
+        ),
+        "prophet": Entry("pack.flavors.prophet:Prophet", handles=("prophet.forecaster.Prophet",), needs="prophet"),
+        "sentence_transformers": Entry(
+            "pack.flavors.sentence_transformers:SentenceTransformers",
+            # The second is where the versions before 5.2 have it.
+            handles=(
+                "sentence_transformers.sentence_transformer.model.SentenceTransformer",
+                "sentence_transformers.SentenceTransformer.SentenceTransformer",
+            ),
+            needs="'packml[sentence_transformers]'",
+        ),
+        "pytorch": Entry(
+            "pack.flavors.pytorch:PyTorch",
+            handles=("torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram"),
+            needs="'packml[pytorch]'",
+        ),
         "sklearn": Entry(
             "pack.flavors.sklearn:SKLearn", handles=("sklearn.base.BaseEstimator",), needs="'packml[sklearn]'"
+        ),
+        "spacy": Entry("pack.flavors.spacy:SpaCy", handles=("spacy.language.Language",), needs="spacy pandas"),
+        "spark": Entry("pack.flavors.spark:Spark", handles=("pyspark.ml.base.Transformer",), needs="'packml[spark]'"),
+        "statsmodels": Entry(
+            "pack.flavors.statsmodels:Statsmodels",
+            handles=("statsmodels.base.model.Results", "statsmodels.base.wrapper.ResultsWrapper"),
+            needs="statsmodels",
+        ),
+        "tensorflow": Entry(
+            "pack.flavors.tensorflow:TensorFlow",
+            handles=(
+                "tensorflow.python.module.module.Module",
+                "tensorflow.python.trackable.autotrackable.AutoTrackable",
+            ),
+            needs="tensorflow",
+        ),
+        "transformers": Entry(
+            "pack.flavors.transformers:Transformers",
+            handles=("transformers.pipelines.base.Pipeline", "transformers.modeling_utils.PreTrainedModel"),
+            needs="'packml[transformers]'",
+        ),
+        "xgboost": Entry(
+            "pack.flavors.xgboost:XGBoost",
+            handles=("xgboost.core.Booster", "xgboost.sklearn.XGBModel"),
+            needs="xgboost",
         ),
         "python_function": Entry("pack.pyfunc.flavor:PythonFunction", handles=("pack.pyfunc.model.PythonModel",)),
     },

@@ -49,6 +49,9 @@ class Flavor:
         """The flavor as it was when it wrote these two blocks of the MLmodel file."""
         return cls()
 
+    def look_at(self, example: Any, signature: ModelSignature | None) -> None:
+        """Called before `write`: the data of the input example and the signature, as they were given or None."""
+
     def write(self, model: Any, home: Path) -> Config:
         """Write the model into `home` and answer the flavor's block: plain values that `read` needs."""
         raise NotImplementedError
@@ -56,6 +59,10 @@ class Flavor:
     def read(self, home: Path, config: Config) -> Any:
         """The model that `write` wrote into `home`, as the framework knows it."""
         raise NotImplementedError
+
+    def read_native(self, home: Path, config: Config) -> Any:
+        """The model as the framework's users know it, where that is not what `read` gives to `predict`."""
+        return self.read(home, config)
 
     def predict(self, model: Any, rows: Any, params: Config) -> Any:
         """The model's predictions for rows that its signature has passed."""

@@ -56,6 +56,7 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
     with landing(path) as home:
         # Code comes first: a flavor may have to import it to know its model.
         bundled = code.copy_code(extras.code_paths, home) if extras.code_paths else None
+        flavor.look_at(_data_of(extras.input_example), _given(extras.signature))
         config = flavor.write(model, home)
         extras = _conventional(extras, flavor.conventions(model))
         block = _python_function(flavor, config)
@@ -173,11 +174,21 @@ def _signature(written: _Written, extras: Extras) -> tuple[ModelSignature | None
         _check_example(extras.signature, extras.input_example)
         return extras.signature, False
     known = written.flavor.signature(written.model)
+    # What a python model's type hints say is checked by the hints themselves, and marked so.
+    by_hint = known is not None and written.flavor.name == "python_function"
     if extras.input_example is None:
-        return known, known is not None
-    return (
-        (_inferred(written, extras.input_example), False) if known is None else (_tried(known, written, extras), True)
-    )
+        return known, by_hint
+    if known is None:
+        return _inferred(written, extras.input_example), False
+    return _tried(known, written, extras, by_hint=by_hint), by_hint
+
+
+def _given(signature: ModelSignature | bool | None) -> ModelSignature | None:
+    return signature if isinstance(signature, ModelSignature) else None
+
+
+def _data_of(example: Any) -> Any:
+    return None if example is None else examples.split_params(example)[0]
 
 
 def _check_example(signature: ModelSignature, example: Any) -> None:
@@ -201,9 +212,10 @@ def _inferred(written: _Written, example: Any) -> ModelSignature:
     return ModelSignature(inputs=inputs, outputs=outputs, params=described)
 
 
-def _tried(known: ModelSignature, written: _Written, extras: Extras) -> ModelSignature:
+def _tried(known: ModelSignature, written: _Written, extras: Extras, *, by_hint: bool) -> ModelSignature:
     """The signature that the model knows, tried on the example, which tells what is still unknown."""
     data, params = examples.split_params(extras.input_example)
+    data = data if by_hint else compile_plan(known).data(data)
     answer = written.predict(data, params or {})
     outputs = infer_schema(answer, what="output") if known.outputs is None and answer is not None else known.outputs
     described = infer_params(params) if known.params is None and params else known.params

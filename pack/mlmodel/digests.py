@@ -12,12 +12,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from pack.errors import Damaged, InvalidValue, NotFound, StorageFailed
 from pack.mlmodel.model import MLMODEL, Model
 
+# Device, inode, size, and when its bytes and its entry last changed (ns): nobody but the system's owner can forge all.
+Stamp: TypeAlias = tuple[int, int, int, int, int]
 ZEROS = "0" * 64
 MAX_FILES = 100_000
 _READ = "check the rights of the file, and the disk that it lies on"
@@ -37,6 +40,7 @@ class Report:
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    stamps: dict[str, Stamp] = field(default_factory=dict, repr=False)
 
     @property
     def intact(self) -> bool:
@@ -71,11 +75,12 @@ def check(home: Path) -> Report:
     except OSError as error:
         raise StorageFailed(f"the MLmodel file cannot be read: {error.strerror}", hint=_READ) from error
     model = Model.parse(data)
-    files = manifest(home)
+    stamps: dict[str, Stamp] = {}
+    files = manifest(home, stamps)
     recorded = model.pack.get("files") if isinstance(model.pack, dict) else None
     everything = {**files, MLMODEL: hashlib.sha256(data).hexdigest()}
     if not isinstance(recorded, dict):
-        return Report(home, model, sealed=False, files=everything)
+        return Report(home, model, sealed=False, files=everything, stamps=stamps)
     changed = [name for name in files if name in recorded and recorded[name] != files[name]]
     return Report(
         home,
@@ -85,14 +90,20 @@ def check(home: Path) -> Report:
         missing=tuple(sorted(map(str, recorded.keys() - files.keys()))),
         added=tuple(sorted(files.keys() - recorded.keys())),
         changed=tuple(changed if seal_holds(data) else [*changed, MLMODEL]),
+        stamps=stamps,
     )
 
 
-def manifest(home: Path) -> dict[str, str]:
-    """Path → SHA-256 of every file below `home` but MLmodel; raises `InvalidValue` for links and devices."""
+def manifest(home: Path, stamps: dict[str, Stamp] | None = None) -> dict[str, str]:
+    """Path → SHA-256 of every file below `home` but MLmodel; raises `InvalidValue` for links and devices.
+
+    `stamps` is filled with how each file stood when its bytes were read.
+    """
     found = {}
     for name, path in _files(home, ""):
-        found[name] = _sha256(path)
+        found[name], stamp = _sha256(path)
+        if stamps is not None:
+            stamps[name] = stamp
         if len(found) > MAX_FILES:
             raise InvalidValue(f"a model directory may hold at most {MAX_FILES:,} files")
     return dict(sorted(found.items()))
@@ -157,12 +168,25 @@ def _is_bytecode(folder: str, prefix: str) -> bool:
     return folder == "__pycache__" and (not prefix or prefix.startswith("code/"))
 
 
-def _sha256(path: Path) -> str:
-    """The digest of one file's bytes, read without following a link."""
+def stamp_of(path: Path) -> Stamp | None:
+    """How a file stands now, without following a link; None where it cannot be seen."""
+    try:
+        return _stamp(path.lstat())
+    except OSError:
+        return None
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _sha256(path: Path) -> tuple[str, Stamp]:
+    """The digest of one file's bytes, read without following a link, and how it stood before they were read."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
-            return _digest_of(file)
+            stamp = _stamp(os.fstat(handle))
+            return _digest_of(file), stamp
     except OSError as error:
         raise StorageFailed(f"{path.name!a} cannot be read: {error.strerror}", hint=_READ) from error
 

@@ -125,7 +125,7 @@ def _json(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         value = value.model_dump()
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        value = value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value.tolist()
+        value = value.astype("datetime64[us]").tolist() if getattr(value.dtype, "kind", "") == "M" else value.tolist()
     if isinstance(value, Mapping):
         return {str(name): _json(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,6 @@
-"""What makes a model a chat model: its signature, its example, and how requests and answers go in and out.
+"""What makes a model a chat model: its example, and how requests and answers go in and out.
 
-The schemas and the example are MLflow's (interoperability facts, flavors, section 14.5).
+The example is MLflow's (interoperability facts, flavors, section 14.5).
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pack.errors import InvalidValue
+from pack.mlmodel.conversations import chat_signature as chat_signature
 from pack.mlmodel.frames import is_frame, is_missing
 from pack.mlmodel.nested import plain
-from pack.mlmodel.schema import ColSpec, Schema
-from pack.mlmodel.signature import ModelSignature
-from pack.mlmodel.types import AnyType, Array, Map, Object, Property
 from pack.pyfunc.chat import ChatCompletionChunk, ChatCompletionRequest, ChatCompletionResponse, ChatParams
 from pack.pyfunc.parts import Part, fields_of
 
@@ -28,11 +26,6 @@ EXAMPLE: dict[str, Any] = {
     "n": 1,
     "stream": False,
 }
-
-
-def chat_signature() -> ModelSignature:
-    """The signature of every chat model."""
-    return ModelSignature(inputs=_inputs(), outputs=_outputs())
 
 
 def request_of(data: Any) -> ChatCompletionRequest:
@@ -98,64 +91,3 @@ def _mapping(data: Any) -> Mapping[str, Any]:
 
 def _dict(value: Any) -> Any:
     return value.to_dict() if isinstance(value, Part) else value
-
-
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Object:
-    return Object(
-        [
-            *(Property(name, kind) for name, kind in required.items()),
-            *(Property(name, kind, required=False) for name, kind in optional.items()),
-        ]
-    )
-
-
-def _message() -> Object:
-    function = _object({"name": "string", "arguments": "string"}, {})
-    call = _object({"id": "string", "function": function, "type": "string"}, {})
-    optional = {"content": "string", "name": "string", "refusal": "string", "tool_call_id": "string"}
-    return _object({"role": "string"}, {**optional, "tool_calls": Array(call)})
-
-
-def _tool() -> Object:
-    item = _object({"type": "string"}, {})
-    optional: dict[str, Any] = {"description": "string", "enum": Array("string"), "items": item}
-    schema = _object(
-        {"properties": Map(_object({"type": "string"}, optional))},
-        {"type": "string", "required": Array("string"), "additionalProperties": "boolean"},
-    )
-    function = _object({"name": "string", "parameters": schema}, {"description": "string", "strict": "boolean"})
-    return _object({"type": "string"}, {"function": function})
-
-
-def _inputs() -> Schema:
-    optional: dict[str, Any] = {
-        "temperature": "double",
-        "max_tokens": "long",
-        "stop": Array("string"),
-        "n": "long",
-        "stream": "boolean",
-        "top_p": "double",
-        "top_k": "long",
-        "frequency_penalty": "double",
-        "presence_penalty": "double",
-        "tools": Array(_tool()),
-        "custom_inputs": Map(AnyType()),
-    }
-    rest = [ColSpec(kind, name, required=False) for name, kind in optional.items()]
-    return Schema([ColSpec(Array(_message()), "messages"), *rest])
-
-
-def _outputs() -> Schema:
-    choice = _object({"index": "long", "message": _message(), "finish_reason": "string"}, {})
-    usage = _object({"prompt_tokens": "long", "completion_tokens": "long", "total_tokens": "long"}, {})
-    return Schema(
-        [
-            ColSpec("string", "id"),
-            ColSpec("string", "object"),
-            ColSpec("long", "created"),
-            ColSpec("string", "model"),
-            ColSpec(Array(choice), "choices"),
-            ColSpec(usage, "usage", required=False),
-            ColSpec(Map(AnyType()), "custom_outputs", required=False),
-        ]
-    )

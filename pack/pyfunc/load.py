@@ -61,18 +61,22 @@ def load_native(
     flavor: str | None = None,
     dst_path: str | Path | None = None,
     trust: bool | str | Policy | None = None,
+    options: Config | None = None,
 ) -> Any:
     """Load a model as its framework knows it: an estimator, a booster, or a `PythonModel`.
+
+    `options` are what the flavor lets a reader choose, such as a device.
 
     >>> load_native("models:/churn@champion")  # doctest: +SKIP
     """
     home = local_path(model_uri, dst=dst_path)
     report = digests.check(home)
     name = flavor or next((key for key in report.model.flavors if key != "python_function"), "python_function")
-    block = Block(report.model.flavor(name))
+    block = Block({**report.model.flavor(name), **(options or {})})
     restored: Flavor = flavors.FLAVORS.load(name).restore(block, report.model.flavors.get("python_function", {}))
     admission = admit(home, policy_for(trust), restored.runs_code(block), report=report)
-    native = _read(admission, restored, block)
+    with admission:
+        native = restored.read_native(admission.home, block)
     return as_given(native.model) if name == "python_function" else native
 
 
@@ -106,6 +110,8 @@ def _flavor_of(model: Model, block: Config) -> tuple[Flavor, Config]:
     if name is None or name == "python_function":
         return flavors.FLAVORS.load("python_function").restore(block, block), block
     config = Block(model.flavors.get(name) or _from_block(block))
+    if block.get("config"):
+        config.setdefault("config", block["config"])
     found: Flavor = flavors.FLAVORS.load(name).restore(config, block)
     return found, config
 
@@ -131,7 +137,9 @@ def _from_block(block: Config) -> Config:
 def _configured(config: Config, given: Any, *, suppress_warnings: bool) -> Config:
     """The config with the environment's and the caller's values laid over those it was saved with."""
     over = {**settings.model_config(), **read_config(given)}
-    saved = dict(config.get("config") or {})
+    saved = config.get("config") or {}
+    if not isinstance(saved, dict):
+        raise InvalidValue("the config in the MLmodel file is no mapping", hint="save the model again")
     unknown = sorted(over.keys() - saved.keys())
     if unknown and not suppress_warnings:
         warnings.warn(f"the model was saved without these config keys, they are left out: {unknown}", stacklevel=3)

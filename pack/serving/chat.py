@@ -195,6 +195,8 @@ def _parcel(model: PyFuncModel, name: str, asked: dict[str, Any]) -> Parcel:
 def _whole(body: bytes, id_: str, name: str) -> bytes:
     """A completion with everything that OpenAI's clients expect in it."""
     answer = json.loads(body)
+    # A flavor answers a list, one answer for each request.
+    answer = answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
         raise ModelFailed("the model did not answer with a chat completion", hint="answer {'choices': [...]}")
     choices = [

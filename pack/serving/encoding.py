@@ -56,12 +56,18 @@ def json_of(values: list[Any], *, quick: bool) -> bytes:
 
 
 def _is_row_by_row(predictions: Any, sizes: Sequence[int]) -> bool:
-    if not hasattr(predictions, "__len__") or isinstance(predictions, (Mapping, str)):
+    if isinstance(predictions, Mapping):
+        # Arrays by the names of outputs: each of them must have its rows.
+        return bool(predictions) and all(_is_row_by_row(one, sizes) for one in predictions.values())
+    if not hasattr(predictions, "__len__") or isinstance(predictions, str):
         return False
     return len(predictions) == sum(sizes)
 
 
 def _cut(predictions: Any, sizes: Sequence[int]) -> Iterator[Any]:
+    if isinstance(predictions, Mapping):
+        parts = [_cut(one, sizes) for one in predictions.values()]
+        return (dict(zip(predictions, part, strict=True)) for part in zip(*parts, strict=True))
     rows = predictions.iloc if hasattr(predictions, "iloc") else predictions
     return (rows[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True))
 

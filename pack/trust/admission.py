@@ -33,7 +33,9 @@ class Admission:
     files: dict[str, str]
     digest: str
     policy: Policy
+    stamps: dict[str, digests.Stamp] = field(default_factory=dict, repr=False)
     _bundle: Bundle | None = field(default=None, repr=False)
+    _handed: set[str] = field(default_factory=set, repr=False)
     _tokens: list[contextvars.Token[Admission | None]] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> Admission:
@@ -44,6 +46,8 @@ class Admission:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _active.reset(self._tokens.pop())
+        if error is None:
+            self._check_handed()
 
     @cached_property
     def may_run_code(self) -> bool:
@@ -58,6 +62,22 @@ class Admission:
         if hashlib.sha256(data).hexdigest() != self.files[name]:
             raise Damaged(f"{name!a} changed between being verified and being read", hint="load the model again")
         return data
+
+    def hand_out(self, name: str) -> None:
+        """Note that a library reads what lies at this path by itself; what changes meanwhile is refused at the end."""
+        inside = {one for one in self.files if one == name or one.startswith(f"{name}/")}
+        if not inside:
+            raise NotFound(f"the model has no file {name!a}", hint="the MLmodel file may name one that was not copied")
+        self._handed |= inside
+
+    def _check_handed(self) -> None:
+        handed, self._handed = self._handed, set()
+        changed = [name for name in sorted(handed) if digests.stamp_of(self.home / name) != self.stamps.get(name)]
+        if changed:
+            raise Damaged(
+                f"{', '.join(map(ascii, changed[:5]))} changed between being verified and being read",
+                hint="load the model again",
+            )
 
     def bundle(self) -> Bundle:
         """The code that the model brings along; empty where its code may not run."""
@@ -82,7 +102,7 @@ def admit(
     """
     report = report or digests.check(home)
     report.raise_if_damaged()
-    admission = Admission(home, report.model, report.files, report.digest, policy)
+    admission = Admission(home, report.model, report.files, report.digest, policy, report.stamps)
     if runs_code:
         admission.require_code("the model", runs_code)
     return admission
@@ -101,6 +121,17 @@ def read_bytes(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():
         raise NotFound(f"there is no plain file {path.name!a}")
     return path.read_bytes()
+
+
+def verified_path(path: Path) -> Path:
+    """The path of a file or folder of the model being loaded, for a library that reads by itself.
+
+    When the load ends, a model whose files there were touched since they were verified is `Damaged`.
+    """
+    admission = _active.get()
+    if admission is not None:
+        admission.hand_out(name_inside(admission, path))
+    return path
 
 
 def name_inside(admission: Admission, path: Path) -> str:

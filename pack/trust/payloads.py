@@ -12,14 +12,14 @@ import pickle
 import pickletools
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from pack.errors import InvalidValue, MissingPackage, Untrusted
 from pack.mlmodel.bundles import Bundle
-from pack.trust.admission import WAYS_FORWARD, Admission, active, read_bytes
+from pack.trust.admission import WAYS_FORWARD, Admission, active, read_bytes, verified_path
 
 Serializer = Literal["cloudpickle", "pickle"]
 
@@ -51,6 +51,8 @@ _WRITTEN = {
     "ChatModel",
     *_PARTS.split(),
 }
+# Why a SavedModel is opened only where its model may run code.
+SAVED_MODEL = "a SavedModel is a program, whose operations may read and write files"
 _MAX_STRINGS = 100_000
 
 
@@ -114,6 +116,109 @@ def dump_skops(model: Any, path: Path) -> list[str]:
     from pack.trust.skops_files import dump
 
     return dump(model, path)
+
+
+def load_pt2(path: Path) -> Any:
+    """Open a `torch.export` archive: plain tensors and operators on them, whatever the policy.
+
+    An archive that holds a pickle, or whose graph says more than that, loads where the policy lets the model run code.
+    """
+    from pack.trust import torch_files
+
+    with torch_files.opened(path) as source:
+        reason = torch_files.why_program_runs_code(source, path)
+        if reason is not None:
+            _require_code(path, f"{reason}, which could run code when it is opened")
+        return torch_files.load_program(source, path, judged=reason is None)
+
+
+def why_pt2_runs_code(path: Path) -> str | None:
+    """Why a `torch.export` archive loads only where the policy lets its model run code; None where it always does."""
+    from pack.trust import torch_files
+
+    with torch_files.opened(path) as source:
+        return torch_files.why_program_runs_code(source, path)
+
+
+def load_torch(path: Path) -> Any:
+    """Open a pickled or scripted module of PyTorch, under the same rule as a pickle."""
+    from pack.trust import torch_files
+
+    admission = _require_code(path, "it is a pickled module, which runs code when it is opened")
+    return torch_files.load_module(path, admission, _Unpickler)
+
+
+def dump_torch(model: Any, path: Path) -> None:
+    """Write a module of PyTorch as a pickle; raises `InvalidValue` for what cannot be one."""
+    from pack.trust import torch_files
+
+    torch_files.dump_module(model, path)
+
+
+def torch_modules(path: Path) -> set[str]:
+    """The top-level modules that a pickled module of PyTorch names; nothing runs."""
+    from pack.trust import torch_files
+
+    return torch_files.names_of(path)
+
+
+def dump_weights(weights: dict[str, Any], path: Path) -> None:
+    """Write tensors by their names, as `load_weights` reads them."""
+    from pack.trust import torch_files
+
+    torch_files.dump_weights(weights, path)
+
+
+def load_weights(path: Path) -> dict[str, Any]:
+    """Open a file of PyTorch's with tensors by their names; raises `InvalidValue` where it holds anything else."""
+    from pack.trust import torch_files
+
+    return torch_files.load_weights(path)
+
+
+def load_class(module: str, name: str) -> Any:
+    """A class that the model names: its own or an installed one, where the policy lets the model run code."""
+    admission = _require_code(Path(module), f"it is the code of {module}.{name}")
+    try:
+        return admission.bundle().find(module, name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidValue(
+            f"{module}.{name} cannot be imported: {error}",
+            hint="install what the model needs (its requirements.txt), or save it with code_paths=[...]",
+        ) from error
+
+
+def load_keras(path: Path, *, custom_objects: Mapping[str, Any], compiled: bool = False) -> Any:
+    """Open a `.keras` or `.h5` file; one that holds code only where the policy lets the model run it."""
+    from pack.trust.keras_files import load
+
+    return load(path, custom_objects=custom_objects, compiled=compiled)
+
+
+def load_saved_model(path: Path, **options: Any) -> Any:
+    """Open a folder of TensorFlow's SavedModel, a program whose operations may read and write files.
+
+    Raises `Untrusted` where the policy does not let the model run code.
+    """
+    _require_code(path, SAVED_MODEL)
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(verified_path(path)), **options)
+    except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        raise InvalidValue(
+            f"TensorFlow {tf.__version__} does not load {path.name!a}: {error!s:.300}",
+            hint="install the version that the model was saved with, or save it again",
+        ) from error
+
+
+def handed_over(path: Path, reason: str) -> Path:
+    """The path of a file for a library that runs code when it reads it, under the same rule as a pickle.
+
+    `reason` says why; raises `Untrusted` where the policy does not let the model run code.
+    """
+    _require_code(path, reason)
+    return verified_path(path)
 
 
 def load_array(path: Path) -> Any:

@@ -41,6 +41,13 @@ _DATA_TYPES = {
 _CLASS_PREFIXES = ("sklearn.", "scipy.interpolate.", "scipy.sparse.", "scipy.stats._distn_infrastructure.")
 # Classes below these prefixes that hold or call a function that their data names, or that read files.
 _REFUSED_CLASSES = {"sklearn.utils._testing", "sklearn.datasets", "sklearn.utils.parallel", "sklearn.externals"}
+# Boosters and their estimators. What a booster is built from is text or bytes, which go to the booster's own parser.
+_BOOSTERS = {
+    "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMModel",
+    "lightgbm.sklearn.LGBMRanker", "lightgbm.sklearn.LGBMRegressor",
+    "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBModel", "xgboost.sklearn.XGBRanker",
+    "xgboost.sklearn.XGBRegressor", "xgboost.sklearn.XGBRFClassifier", "xgboost.sklearn.XGBRFRegressor",
+}  # fmt: skip
 _FUNCTIONS = {
     "numpy.mean", "numpy.median", "numpy.average", "numpy.abs", "numpy.sqrt", "numpy.log", "numpy.log1p", "numpy.log2",
     "numpy.log10", "numpy.exp", "numpy.expm1", "numpy.square", "numpy.sin", "numpy.cos", "numpy.tan", "numpy.tanh",
@@ -198,6 +205,8 @@ def _is_numpy_data(name: str) -> bool:
 
 
 def _is_estimator(name: str) -> bool:
+    if name in _BOOSTERS:
+        return True
     if not name.startswith(_CLASS_PREFIXES) or name.startswith(tuple(_REFUSED_CLASSES)):
         return False
     last = name.rpartition(".")[2].lstrip("_")

@@ -93,8 +93,44 @@ class FlavorContract:
                 pack.pyfunc.load_model(home, trust="safe")
 
 
+class FlavorInterop(FlavorContract):
+    """Beside the contract: MLflow predicts the same with what we wrote, and we with what it wrote."""
+
+    mlflow_options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    def mlflow(self) -> Any:
+        """The real MLflow, where it is installed beside the framework (`make test-flavors`)."""
+        return pytest.importorskip("mlflow", reason="MLflow is not installed beside the framework")
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_mlflow_predicts_the_same_with_ours(self, home: Path, mlflow: Any) -> None:
+        loaded = mlflow.pyfunc.load_model(str(home))
+        assert same(loaded.predict(self.rows()), self.expected())
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_we_predict_the_same_with_mlflows(self, home: Path, mlflow: Any, tmp_path: Path) -> None:
+        theirs = getattr(mlflow, self.flavor)
+        signature = mlflow.pyfunc.load_model(str(home)).metadata.signature
+        theirs.save_model(
+            self.model(),
+            str(tmp_path / "theirs"),
+            signature=signature,
+            pip_requirements=["numpy"],
+            **self.mlflow_options,
+        )
+        loaded = pack.pyfunc.load_model(tmp_path / "theirs", suppress_warnings=True, trust=True)
+        assert loaded.flavor == self.flavor
+        assert same(loaded.predict(self.rows()), self.expected())
+
+
 def same(one: Any, other: Any) -> bool:
-    """Whether two predictions are equal, whatever they are made of."""
+    """Whether two predictions are equal within the last digits of a float32, whatever they are made of."""
     import numpy as np
 
-    return bool(np.array_equal(np.asarray(one), np.asarray(other)))
+    if isinstance(one, dict) or isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    one, other = np.asarray(one), np.asarray(other)
+    if one.dtype.kind == other.dtype.kind == "f":
+        return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-5, atol=1e-6, equal_nan=True))
+    return bool(np.array_equal(one, other))

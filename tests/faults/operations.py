@@ -286,6 +286,11 @@ def _warm_run() -> None:
     state.registry().set_registered_model_tag("churn", "warm", "x")
 
 
+def _warm_register() -> None:
+    _warm_run()
+    pack.register_model(ids()["model"], "warm")
+
+
 def _warm_folder() -> None:
     _warm_run()
     _log_folder()
@@ -304,7 +309,7 @@ OPERATIONS = {
     "log_artifacts": Operation(_log_artifacts, _artifacts, _warm_folder),
     "log_table": Operation(_log_table, _tables, _warm_table, most=2),
     "log_model": Operation(_log_model, _models, _warm_model),
-    "register_model": Operation(_register, _registered, _warm_run),
+    "register_model": Operation(_register, _registered, _warm_register),
     "set_alias": Operation(_set_alias, _aliases, _warm_run),
     "delete_alias": Operation(_delete_alias, _aliases_deleted, _warm_run),
     "delete_run": Operation(_delete_run, _runs_deleted, _warm_run),

@@ -81,7 +81,7 @@ def test_a_model_from_code_of_2_20_with_the_path_of_its_authors_machine(tmp_path
 @pytest.mark.parametrize(
     ("block", "kind", "says"),
     [
-        ("{loader_module: mlflow.xgboost, data: model.ubj}", NotFound, "mlflow.xgboost"),
+        ("{loader_module: mlflow.paddle, data: model}", NotFound, "mlflow.paddle"),
         ("{loader_module: mlflow.sklearn, predict_fn: predict}", InvalidValue, "pickled_model"),
         ("{}", pack.PackError, "loader"),
     ],

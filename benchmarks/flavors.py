@@ -1,0 +1,213 @@
+"""Every flavor beside MLflow's, in one environment: `make benchmarks-flavors`.
+
+The models are those of the flavors' own tests. Each is saved with its example, its requirements inferred, and loaded as
+a python function, by both libraries in turn; a figure is the median over the turns. `--write` puts the table, the JSON
+and the plot into docs/benchmarks/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import logging
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pack
+from benchmarks import report
+from pack.flavors.catalog import FACTS
+from pack.mlmodel import Model
+from tests.contracts.flavor import FlavorInterop
+
+ROOT = Path(__file__).parents[1]
+PEER = "MLflow 3.17.2"
+
+
+class Figures(NamedTuple):
+    """Bytes of a model directory, and the seconds to save and to load it."""
+
+    size: float
+    save: float
+    load: float
+
+
+class Line(NamedTuple):
+    """One row of the table: what is kept how, whether reading it runs code, and both libraries' figures."""
+
+    model: str
+    flavor: str
+    format: str
+    code: str
+    ours: Figures
+    theirs: Figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3, help="turns of each model (default 3)")
+    parser.add_argument("--only", help="flavors, e.g. xgboost,onnx")
+    parser.add_argument("--write", type=Path, help="a folder for flavors.md, flavors.json and flavors.png")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    lines = list(_lines(options.repeat, set(options.only.split(",")) if options.only else set(FACTS)))
+    shown = _table(lines)
+    print(shown)
+    if options.write:
+        report.page(options.write, "flavors", "Flavors beside MLflow's", _text(shown), {"models": _facts(lines)})
+        _plot(options.write / "flavors.png", lines)
+
+
+def _lines(repeat: int, flavors: set[str]) -> Iterator[Line]:
+    import mlflow
+
+    for case in _cases():
+        if case.flavor not in flavors:
+            continue
+        print(f"\r{type(case).__name__[4:]:50}", end="", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder, _elsewhere(Path(folder)), _quiet():
+            yield _measured(case, mlflow, Path(folder), repeat)
+    print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
+
+
+def _cases() -> Iterator[FlavorInterop]:
+    """The test classes of all flavors that are installed; each makes a model and rows for it."""
+    for path in sorted((ROOT / "tests" / "flavors").glob("test_*.py")):
+        try:
+            module = importlib.import_module(f"tests.flavors.{path.stem}")
+        except BaseException as error:
+            if type(error).__name__ != "Skipped":
+                raise
+            continue
+        for name, one in vars(module).items():
+            if name.startswith("Test") and isinstance(one, type) and issubclass(one, FlavorInterop):
+                yield one()
+
+
+def _measured(case: FlavorInterop, mlflow: Any, folder: Path, repeat: int) -> Line:
+    runs: dict[str, list[Figures]] = {"pack": [], "mlflow": []}
+    for turn in range(repeat + 1):
+        for side in runs:
+            home = folder / f"{side}{turn}"
+            save, load = _verbs(case, mlflow if side == "mlflow" else None, home)
+            figures = Figures(save=_seconds(save), load=_seconds(load), size=_size(home))
+            if turn:  # the first warms up
+                runs[side].append(figures)
+    described = Model.load(folder / "pack1")
+    ours, peer = (Figures(*map(statistics.median, zip(*found, strict=True))) for found in runs.values())
+    flavor = pack.flavors.get(case.flavor, **case.options)
+    code = "no" if flavor.runs_code(described.flavors[case.flavor]) is None else "yes"
+    return Line(type(case).__name__[4:], case.flavor, _format(case, described), code, ours, peer)
+
+
+def _verbs(case: FlavorInterop, mlflow: Any, home: Path) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """How to save and to load by MLflow, or by us; each with a model of its own, since a save may change one."""
+    model, rows = case.model(), case.rows()
+    if mlflow is None:
+        return (
+            lambda: pack.save_model(model, home, flavor=case.flavor, input_example=rows, **case.options),
+            lambda: pack.pyfunc.load_model(home),
+        )
+    theirs = getattr(mlflow, case.flavor)
+    return (
+        lambda: theirs.save_model(model, home, input_example=rows, **case.mlflow_options),
+        lambda: mlflow.pyfunc.load_model(str(home)),
+    )
+
+
+def _format(case: FlavorInterop, described: Model) -> str:
+    config = described.flavors[case.flavor]
+    data = config.get("data") or config.get("pickled_model") or config.get("model_data") or config.get("model_binary")
+    return str(case.options.get("serialization_format") or data)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _size(home: Path) -> int:
+    return sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+
+
+@contextlib.contextmanager
+def _elsewhere(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.environ["PACK_STATE_DIR"] = str(folder / "state")
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _table(lines: list[Line]) -> str:
+    heads = ("model", "flavor", "format", "reading runs code", "size, KB", "save, s", "load, s", "size, KB", "save, s")
+    rows = [
+        f"| {' | '.join(heads)} | load, s |",
+        "|---" * (len(heads) + 1) + "|",
+        *(
+            f"| {one.model} | {one.flavor} | {one.format} | {one.code} | "
+            + " | ".join(f"{side.size / 1000:,.0f} | {side.save:.3f} | {side.load:.3f}" for side in one[-2:])
+            + " |"
+            for one in lines
+        ),
+    ]
+    return "\n".join(rows)
+
+
+def _text(shown: str) -> str:
+    names = sorted({name for facts in FACTS.values() for name in facts.distributions} | {"mlflow", "numpy", "pandas"})
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return (
+        "by `make benchmarks-flavors`; medians, both libraries in turn in one process. A save has an input example and "
+        "infers its requirements; a load is one as a python function.\n\nThe first three figures are ours, the last "
+        f"three {PEER}'s. Sizes are those of the whole directory; the models are tiny.\n\n{shown}\n\n"
+        f"On {platform.machine()} with {versions}."
+    )
+
+
+def _facts(lines: list[Line]) -> list[dict[str, Any]]:
+    return [{**one._asdict(), "ours": one.ours._asdict(), "theirs": one.theirs._asdict()} for one in lines]
+
+
+def _plot(path: Path, lines: list[Line]) -> None:
+    """Seconds to save and to load, ours and MLflow's, on a log scale."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, both = plt.subplots(1, 2, figsize=(12, 1.2 + 0.3 * len(lines)), sharey=True, layout="constrained")
+    shown = list(reversed(lines))
+    for axes, what in zip(both, ("save", "load"), strict=True):
+        for side, colour, label in (("ours", "#2a78b8", "pack"), ("theirs", "#c0392b", PEER)):
+            axes.scatter([getattr(getattr(one, side), what) for one in shown], [one.model for one in shown],
+                         color=colour, label=label)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel(f"seconds to {what}; less is better")
+        axes.grid(axis="y", alpha=0.3)
+    both[0].legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
