@@ -32,7 +32,7 @@ test: install $(PEER)/.done ## all tests, against real MLflow in its own environ
 	PACK_TEST_MLFLOW_PYTHON=$(CURDIR)/$(PEER)/bin/python $(BIN)/python -m pytest -n auto $(ARGS)
 
 test-flavors: $(FLAVORS)/.done ## every flavor, with all frameworks and MLflow in one environment
-	$(FLAVORS)/bin/python -m pytest tests/flavors tests/conversion $(ARGS)
+	$(FLAVORS)/bin/python -m pytest tests/flavors tests/conversion examples $(ARGS)
 
 test-faults: install ## kills, full disks and races at full size
 	PACK_TEST_FULL_SIZE=1 $(BIN)/python -m pytest -m faults $(ARGS)
@@ -72,11 +72,11 @@ $(PEER)/.done: tests/interop/constraints-mlflow.txt
 	$(PEER)/bin/python -m pip install -q -c tests/interop/constraints-mlflow.txt mlflow==3.17.2 skops
 	@touch $@
 
-$(FLAVORS)/.done: pyproject.toml tests/flavors/constraints-flavors.txt tests/flavors/frameworks.txt
+$(FLAVORS)/.done: pyproject.toml examples/packml-perpetual/pyproject.toml tests/flavors/constraints-flavors.txt tests/flavors/frameworks.txt
 	@echo "setting up $(FLAVORS) with every framework that has a flavor (some minutes and 6 GB, once)"
 	$(PYTHON) -m venv $(FLAVORS)
 	$(FLAVORS)/bin/python -m pip install -q -U "pip>=25.1"
-	$(FLAVORS)/bin/python -m pip install -q -c tests/flavors/constraints-flavors.txt -r tests/flavors/frameworks.txt -e ".[all]" --group dev
+	$(FLAVORS)/bin/python -m pip install -q -c tests/flavors/constraints-flavors.txt -r tests/flavors/frameworks.txt -e ".[all]" -e examples/packml-perpetual --group dev
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

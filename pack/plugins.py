@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pack.errors import MissingPackage, NotFound
+from pack.errors import InvalidState, MissingPackage, NotFound
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a table: where the object is, which types it handles, and which package it needs."""
+    """One row of a table: where the object is, which types it handles, and which package it needs.
+
+    `guest` is the distribution that added the row, None for a built-in one.
+    """
 
     target: str
     handles: tuple[str, ...] = ()
     needs: str | None = None
+    guest: str | None = None
 
     def load(self) -> Any:
         """Import the object behind `module:attribute`; raises `MissingPackage` with the install command."""
@@ -28,6 +36,10 @@ class Entry:
             if self.needs is None or (error.name or "").partition(".")[0] == "pack":
                 raise
             raise missing(error.name or self.needs, self.needs) from error
+        except (ImportError, AttributeError) as error:
+            if self.guest is None:
+                raise
+            raise InvalidState(f"{self.target} cannot be imported: {error}", hint=f"update {self.guest}") from error
 
 
 def missing(module: str, package: str) -> MissingPackage:
@@ -52,7 +64,7 @@ class Table(Mapping[str, Entry]):
             return {}
         from importlib.metadata import entry_points
 
-        return {point.name: _guest(point.load()) for point in entry_points(group=self.group)}
+        return {point.name: _guest(point) for point in entry_points(group=self.group)}
 
     def refresh(self) -> None:
         """Look for newly installed guests again at the next use."""
@@ -79,9 +91,18 @@ class Table(Mapping[str, Entry]):
         return self[name].load()
 
 
-def _guest(found: Any) -> Entry:
-    """A guest's entry point names an `Entry`, or the class itself, which then says what it `handles`."""
+def _guest(point: EntryPoint) -> Entry:
+    """A guest's entry point names an `Entry`, or the class itself, which then says what it `handles`.
+
+    One that cannot be imported is warned of, and its row raises when it is used; the others are not held up.
+    """
+    package = point.dist.name if point.dist is not None else point.module
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        warnings.warn(f"{point.name!a} of the package {package} cannot be imported: {error}", stacklevel=2)
+        return Entry(point.value, needs=package, guest=package)
     if isinstance(found, Entry):
-        return found
+        return replace(found, guest=package)
     target = f"{found.__module__}:{found.__qualname__}"
-    return Entry(target, handles=tuple(getattr(found, "handles", ())))
+    return Entry(target, handles=tuple(getattr(found, "handles", ())), needs=package, guest=package)

@@ -15,6 +15,8 @@ class Perpetual(Flavor):
     packages = ("packml_perpetual", "perpetual", "sklearn")  # modules whose distributions every such model requires
     handles = ("perpetual.booster.PerpetualBooster",)  # types that are detected; a parent class covers its children
 
+    data_formats = ("json",)  # shown by `pack flavors`; `code_formats` are those that run code when read
+
     def write(self, model: Any, home: Path) -> Config:
         if type(model) is not kind_of(type(model).__name__) or not isinstance(model.objective, str):
             raise InvalidValue(

@@ -85,6 +85,9 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
     help="Milliseconds in which a new version must answer its input example to take over. [any]",
 )
 @click.option(
+    "--no-trial", is_flag=True, help="Load a new version at once, without a process of its own that tries it."
+)
+@click.option(
     "--shadow",
     "shadows",
     multiple=True,
@@ -144,6 +147,7 @@ def serve(
     no_follow: bool,
     follow_seconds: float,
     max_rehearsal_ms: float | None,
+    no_trial: bool,
     shadows: tuple[str, ...],
     canaries: tuple[str, ...],
     lazy: bool,
@@ -202,7 +206,7 @@ def serve(
     limits = Limits(max_rows=batch_max_rows, wait=batch_wait_ms / 1000, queue=max_queue, joins=not no_batching)
     options = Options(
         limits=limits,
-        rehearsal=Rehearsal(None if max_rehearsal_ms is None else max_rehearsal_ms / 1000),
+        rehearsal=Rehearsal(None if max_rehearsal_ms is None else max_rehearsal_ms / 1000, trial=not no_trial),
         follow=not no_follow,
         follow_every=follow_seconds,
         canaries=canaries_of(canaries, named),

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 FLAVORS = Table(
     "flavor",
     {
-        "catboost": Entry("pack.flavors.catboost:CatBoost", handles=("catboost.core.CatBoost",), needs="catboost"),
+        "catboost": Entry(
+            "pack.flavors.catboost:CatBoost", handles=("catboost.core.CatBoost",), needs="'packml[catboost]'"
+        ),
         "h2o": Entry("pack.flavors.h2o:H2O", handles=("h2o.model.model_base.ModelBase",), needs="'packml[h2o]'"),
         # A model of Keras 3 is a keras model, the one that TensorFlow shows as `tf.keras` too.
-        "keras": Entry("pack.flavors.keras:Keras", handles=("keras.src.models.model.Model",), needs="keras tensorflow"),
+        "keras": Entry(
+            "pack.flavors.keras:Keras", handles=("keras.src.models.model.Model",), needs="'packml[keras]' tensorflow"
+        ),
         "lightgbm": Entry(
             "pack.flavors.lightgbm:LightGBM",
             handles=("lightgbm.basic.Booster", "lightgbm.sklearn.LGBMModel"),
@@ -32,9 +36,11 @@ FLAVORS = Table(
         "pmdarima": Entry(
             "pack.flavors.pmdarima:Pmdarima",
             handles=("pmdarima.base.BaseARIMA", "pmdarima.pipeline.Pipeline"),
-            needs="pmdarima",
+            needs="'packml[pmdarima]'",
         ),
-        "prophet": Entry("pack.flavors.prophet:Prophet", handles=("prophet.forecaster.Prophet",), needs="prophet"),
+        "prophet": Entry(
+            "pack.flavors.prophet:Prophet", handles=("prophet.forecaster.Prophet",), needs="'packml[prophet]'"
+        ),
         "sentence_transformers": Entry(
             "pack.flavors.sentence_transformers:SentenceTransformers",
             # The second is where the versions before 5.2 have it.
@@ -52,12 +58,12 @@ FLAVORS = Table(
         "sklearn": Entry(
             "pack.flavors.sklearn:SKLearn", handles=("sklearn.base.BaseEstimator",), needs="'packml[sklearn]'"
         ),
-        "spacy": Entry("pack.flavors.spacy:SpaCy", handles=("spacy.language.Language",), needs="spacy pandas"),
+        "spacy": Entry("pack.flavors.spacy:SpaCy", handles=("spacy.language.Language",), needs="'packml[spacy]'"),
         "spark": Entry("pack.flavors.spark:Spark", handles=("pyspark.ml.base.Transformer",), needs="'packml[spark]'"),
         "statsmodels": Entry(
             "pack.flavors.statsmodels:Statsmodels",
             handles=("statsmodels.base.model.Results", "statsmodels.base.wrapper.ResultsWrapper"),
-            needs="statsmodels",
+            needs="'packml[statsmodels]'",
         ),
         "tensorflow": Entry(
             "pack.flavors.tensorflow:TensorFlow",
@@ -65,7 +71,7 @@ FLAVORS = Table(
                 "tensorflow.python.module.module.Module",
                 "tensorflow.python.trackable.autotrackable.AutoTrackable",
             ),
-            needs="tensorflow",
+            needs="'packml[tensorflow]'",
         ),
         "transformers": Entry(
             "pack.flavors.transformers:Transformers",
@@ -75,7 +81,7 @@ FLAVORS = Table(
         "xgboost": Entry(
             "pack.flavors.xgboost:XGBoost",
             handles=("xgboost.core.Booster", "xgboost.sklearn.XGBModel"),
-            needs="xgboost",
+            needs="'packml[xgboost]'",
         ),
         "python_function": Entry("pack.pyfunc.flavor:PythonFunction", handles=("pack.pyfunc.model.PythonModel",)),
     },

@@ -43,6 +43,9 @@ class Flavor:
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
+    # What a guest writes, for `pack flavors`: formats that are only data, and formats that can run code when read.
+    data_formats: ClassVar[tuple[str, ...]] = ()
+    code_formats: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def restore(cls, config: Config, python_function: Config) -> Flavor:
@@ -80,8 +83,20 @@ class Flavor:
         """Why reading this model runs code that it carries; None where it cannot."""
         return None
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Why reading the files of this model runs code, for flavors that have to look at them; None where it cannot.
+
+        Asked when a model is inspected, after `runs_code`. Nothing of the model may be run; `read` judges by itself.
+        """
+        return None
+
     def python_function(self, config: Config) -> Config | None:
         """The flavor's own keys of the `python_function` block; None where the model just written cannot predict."""
+        if "data" not in config:
+            raise InvalidState(
+                f"the {self.name} flavor wrote no 'data', which says where its model lies",
+                hint="add it to what write answers, or override python_function",
+            )
         return {"loader_module": f"mlflow.{self.name}", "data": config["data"]}
 
     def modules(self, model: Any, home: Path, config: Config) -> set[str]:

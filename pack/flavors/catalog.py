@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pack.envs.installed import version_of
+from pack.errors import PackError
 from pack.flavors import FLAVORS
 
 
@@ -58,8 +59,19 @@ FACTS = {
 def listed() -> Iterator[Listed]:
     """Every flavor, guests too, by name."""
     for name in sorted(FLAVORS):
-        facts = FACTS.get(name, Facts(()))
+        facts = FACTS.get(name) or _guest_facts(name)
         versions = [version_of(one) for one in facts.distributions]
         here = None if None in versions else versions[0] if versions else ""
         install = f"pip install {FLAVORS[name].needs}" if here is None and FLAVORS[name].needs else None
         yield Listed(name, here, (*facts.data, *facts.code), facts.code, install)
+
+
+def _guest_facts(name: str) -> Facts:
+    """What a guest's class says of itself; nothing where it cannot be imported, which was warned of."""
+    row = FLAVORS[name]
+    distributions = (row.guest,) if row.guest else ()
+    try:
+        flavor = row.load()
+    except PackError:
+        return Facts(distributions)
+    return Facts(distributions, data=tuple(flavor.data_formats), code=tuple(flavor.code_formats))

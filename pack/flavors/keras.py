@@ -92,6 +92,10 @@ class Keras(Flavor):
             return payloads.SAVED_MODEL
         return "it holds code, which runs when it is opened" if config.get("runs_code") else None
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Functions and classes that are not Keras' own are code."""
+        return keras_models.why_code(home / str(config["data"]) / "model.keras")
+
     def python_function(self, config: Config) -> Config | None:
         """The loader alone."""
         return {"loader_module": "mlflow.keras"}

@@ -40,6 +40,12 @@ def write(model: Any, path: Path, *, custom_objects: Mapping[str, Any] | None, o
         ) from error
     if custom_objects:
         payloads.dump_pickle(dict(custom_objects), path.parent / _CUSTOM)
+    return why_code(path)
+
+
+def why_code(path: Path) -> str | None:
+    """Why reading this file, and the custom objects beside it, runs code; None where it does not."""
+    if any((path.parent / name).is_file() for name in (_GLOBAL, _CUSTOM)):
         return "it brings custom objects along, in a pickle"
     return keras_files.why_code(path, {})
 

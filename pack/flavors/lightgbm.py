@@ -82,6 +82,10 @@ class LightGBM(Flavor):
             return None
         return f"{config.get('data')} is a pickle, which runs code when it is opened"
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Types of a skops file that are not on our list are code."""
+        return payloads.why_skops_runs_code(home / str(config["data"])) if _format(config) == "skops" else None
+
     def modules(self, model: Any, home: Path, config: Config) -> set[str]:
         """What the written file names, and the package that reads it."""
         data = home / str(config["data"])

@@ -131,6 +131,13 @@ class PyTorch(Flavor):
         reason = config.get("runs_code")
         return None if reason is None else f"data/model.pt2 is not plain: {reason}"
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """A pickle that the MLmodel file does not call one, and programs that are not plain."""
+        folder = home / str(config["model_data"])
+        if _form(folder, config) == "pickle":
+            return "it is a pickle, which runs code when it is opened"
+        return payloads.why_pt2_runs_code(folder / _FILES["pt2"])
+
     def python_function(self, config: Config) -> Config | None:
         """As MLflow has it, the name of a pickle module even where there is no pickle."""
         return {

@@ -14,7 +14,7 @@ import sentence_transformers
 from pack.errors import InvalidValue
 from pack.flavors import transformers_llm as llm
 from pack.flavors.base import Config, Conventions, Flavor
-from pack.flavors.pretrained import reading, require_plain
+from pack.flavors.pretrained import reading, require_plain, why_code
 from pack.flavors.transformers_tasks import arguments_of, texts
 from pack.mlmodel.schema import ColSpec, Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
@@ -74,6 +74,10 @@ class SentenceTransformers(Flavor):
                 model_kwargs={"use_safetensors": True} if plain else None,
                 **options,
             )
+
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Python files, pickles, and classes that are not the library's own."""
+        return why_code(home / str(config.get("data") or _FOLDER))
 
     def predict(self, model: Any, rows: Any, params: Config) -> Any:
         """An array of shape (n, dim); params become arguments of `encode`."""

@@ -82,6 +82,11 @@ class SKLearn(Flavor):
             return None
         return f"{config.get('pickled_model')} is a pickle, which runs code when it is opened"
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Types of a skops file that are not on our list are code."""
+        path = home / str(config["pickled_model"])
+        return payloads.why_skops_runs_code(path) if _format(config) == "skops" else None
+
     def python_function(self, config: Config) -> Config | None:
         """The file and the method; None for an estimator without `predict`, such as a scaler."""
         if not self._predicts:

@@ -81,6 +81,12 @@ class SpaCy(Flavor):
                 hint="install what the model needs (its requirements.txt), or the spaCy that saved it",
             ) from error
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Functions that are not spaCy's own are code."""
+        folder = home / str(config.get("data") or "model.spacy")
+        foreign = _strange(_described(read_bytes(folder / "config.cfg")))
+        return _why(foreign) if foreign else None
+
     def predict(self, model: Any, rows: Any, params: Config) -> Any:
         """A column `predictions`: for each text a dict of categories and their scores. Params go to `nlp.pipe`."""
         texts = _texts(rows)
@@ -140,21 +146,29 @@ def _described(data: bytes) -> Any:
 
 def _judge(described: Any, shown: str) -> None:
     """Raise `Untrusted` for what is not spaCy's own, unless the model may run code; that it brings is then imported."""
-    parts = described.get("components", {})
-    odd = [name for name in parts if not _FILE_NAME.fullmatch(name) or name in {".", ".."}]
-    if odd:
-        raise InvalidValue(f"the pipeline has a component {odd[0]!a:.100}, which is no name of a folder")
-    foreign = sorted(set(_foreign(described)))
+    foreign = _strange(described)
     if not foreign:
         return
-    names = ", ".join(ascii(f"{kind} {name:.60}") for kind, name in foreign[:5])
-    admission = active()
-    reason = f"its config.cfg names {names}, which may run any code"
+    admission, reason = active(), _why(foreign)
     if admission is None:
         raise Untrusted(f"{shown!a} was not opened: {reason}", hint=WAYS_FORWARD)
     admission.require_code(repr(shown), reason)
     if not all(_is_registered(kind, name) for kind, name in foreign):
         _import_code(admission)
+
+
+def _why(foreign: list[tuple[str, str]]) -> str:
+    names = ", ".join(ascii(f"{kind} {name:.60}") for kind, name in foreign[:5])
+    return f"its config.cfg names {names}, which may run any code"
+
+
+def _strange(described: Any) -> list[tuple[str, str]]:
+    """What is not spaCy's own; raises `InvalidValue` for components that no folder can be named after."""
+    parts = described.get("components", {})
+    odd = [name for name in parts if not _FILE_NAME.fullmatch(name) or name in {".", ".."}]
+    if odd:
+        raise InvalidValue(f"the pipeline has a component {odd[0]!a:.100}, which is no name of a folder")
+    return sorted(set(_foreign(described)))
 
 
 def _foreign(described: Any) -> Iterator[tuple[str, str]]:

@@ -100,6 +100,10 @@ class Spark(Flavor):
         spark_files.check_same(folder)
         return model
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Classes outside of our list are code."""
+        return spark_files.why_code(home / str(config.get("model_data") or config["data"]))
+
     def ready(self, model: Any, home: Path, config: Config) -> Any:
         """The pipeline as it was given."""
         return model if isinstance(model, PipelineModel) else PipelineModel([model])

@@ -94,6 +94,11 @@ class TensorFlow(Flavor):
             return payloads.SAVED_MODEL
         return "it holds code, which runs when it is opened" if config.get("runs_code") else None
 
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Programs, and functions and classes that are not Keras' own, are code."""
+        path = _file(home / str(config["data"]))
+        return payloads.SAVED_MODEL if path.is_dir() else keras_models.why_code(path)
+
     def python_function(self, config: Config) -> Config | None:
         """The folder of a Keras model, and no more for a SavedModel."""
         data = {"data": config["data"]} if "data" in config else {}
@@ -129,15 +134,20 @@ class TensorFlow(Flavor):
         if config.get("saved_model_dir"):
             tags = config.get("meta_graph_tags")
             return payloads.load_saved_model(home / str(config["saved_model_dir"]), **({"tags": tags} if tags else {}))
-        folder = home / str(config["data"])
-        module = _text(folder / "keras_module.txt", "tensorflow.keras")
-        if module not in _KERAS:
-            raise InvalidValue(f"{module!a:.100} is no Keras that models are read with", hint="save the model again")
-        name = "model.h5" if _text(folder / "save_format.txt", "h5") == "h5" else "model.keras"
-        if not (folder / name).exists() and (folder / "model").is_dir():
+        path = _file(home / str(config["data"]))
+        if path.is_dir():
             # TensorFlow before 2.16 kept Keras models as programs.
-            return payloads.load_saved_model(folder / "model")
-        return keras_models.read(folder / name, custom_objects=_custom(config), compiled=compiled)
+            return payloads.load_saved_model(path)
+        return keras_models.read(path, custom_objects=_custom(config), compiled=compiled)
+
+
+def _file(folder: Path) -> Path:
+    """Where a Keras model lies: a file, or the folder of a program."""
+    module = _text(folder / "keras_module.txt", "tensorflow.keras")
+    if module not in _KERAS:
+        raise InvalidValue(f"{module!a:.100} is no Keras that models are read with", hint="save the model again")
+    path = folder / ("model.h5" if _text(folder / "save_format.txt", "h5") == "h5" else "model.keras")
+    return folder / "model" if not path.exists() and (folder / "model").is_dir() else path
 
 
 def _custom(config: Config) -> Any:

@@ -17,6 +17,7 @@ import transformers
 from pack.errors import InvalidValue
 from pack.flavors import transformers_llm as llm
 from pack.flavors.base import Config, Conventions, Flavor
+from pack.flavors.pretrained import why_code
 from pack.flavors.transformers_parts import BASES, DTYPES, kinds_in, names_in, own_class, pipeline_of, quiet, read_parts
 from pack.flavors.transformers_tasks import ALIASES, TASKS, Task, arguments_of, task_of
 from pack.mlmodel.signature import ModelSignature
@@ -179,6 +180,11 @@ class Transformers(Flavor):
             if own_class(str(config.get(key)), base) is None:
                 return f"{str(config.get(key))!a:.100} is not a class of transformers, its code would have to run"
         return None
+
+    def runs_code_in(self, home: Path, config: Config) -> str | None:
+        """Python files, pickles, and classes that are not the library's own."""
+        parts = [home / str(config["model_binary"]), *(home / "components" / name for name in sorted(names_in(config)))]
+        return next(filter(None, map(why_code, parts)), None)
 
     def python_function(self, config: Config) -> Config | None:
         """The arguments of every call; None for a task that does not predict here, such as object-detection."""

@@ -91,10 +91,14 @@ def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:  
     return str(path)
 
 
-def inspect_code(model: Model) -> str | None:
-    """Why loading this model as a python function runs code; None where it does not. Nothing is loaded."""
-    flavor, config = _flavor_of(model, _python_function(model))
-    return flavor.runs_code(config)
+def inspect_code(report: digests.Report) -> str | None:
+    """Why loading this model as a python function runs code; None where it does not. Nothing is loaded.
+
+    Raises `PackError` where that cannot be told: the framework is not installed, or the files are no model.
+    """
+    flavor, config = _flavor_of(report.model, _python_function(report.model))
+    with Admission(report.home, report.model, report.files, report.digest, policy_for("safe"), report.stamps):
+        return flavor.runs_code(config) or flavor.runs_code_in(report.home, config)
 
 
 def _python_function(model: Model) -> Config:
@@ -124,7 +128,11 @@ def _named(loader: str) -> str | None:
     if name in flavors.FLAVORS:
         return name
     known = ", ".join(sorted(flavors.FLAVORS))
-    raise NotFound(f"no flavor here reads models of {loader!a}", hint=f"flavors here: {known}")
+    raise NotFound(
+        f"no flavor here reads models of {loader!a}",
+        hint=f"install the package that adds it, which is among the model's requirements (pack inspect shows them); "
+        f"flavors here: {known}",
+    )
 
 
 def _from_block(block: Config) -> Config:

@@ -19,10 +19,14 @@ TIMES = 5
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The signature must break no caller, and the input example be answered within `seconds` (None: in any time)."""
+    """The signature must break no caller, and the input example be answered within `seconds` (None: in any time).
+
+    With `trial`, a process of its own loads the version first.
+    """
 
     seconds: float | None = None
     force: bool = False
+    trial: bool = True
 
     def run(self, new: Version, old: Version) -> None:
         """Raise `InvalidState` saying why the new version should not take over from the old one."""

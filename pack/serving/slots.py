@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pack.errors import PackError, Unavailable
+from pack.serving import trial
 from pack.serving.batching import Limits
 from pack.serving.rehearsal import Rehearsal
 from pack.serving.versions import Source, Version
@@ -121,6 +122,8 @@ class Slot:
             self._swap(self.previous)
             return "swapped"
         try:
+            if self._rehearsal.trial:
+                await trial.run(uri, self.source.trust)
             new = await asyncio.to_thread(self._rehearsed, uri, old)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's model raises, the old one stays
             why = error.message if isinstance(error, PackError) else f"loading it raised {type(error).__name__}"

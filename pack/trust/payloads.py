@@ -111,6 +111,13 @@ def load_skops(path: Path) -> Any:
     return load(read_bytes(path), path.name, active())
 
 
+def why_skops_runs_code(path: Path) -> str | None:
+    """Why a skops file loads only where the policy lets its model run code; None where it always does."""
+    from pack.trust.skops_files import why_code
+
+    return why_code(read_bytes(path), path.name)
+
+
 def dump_skops(model: Any, path: Path) -> list[str]:
     """Write a skops file; answers the types that skops itself would not load, as MLflow's reader needs them."""
     from pack.trust.skops_files import dump

@@ -83,6 +83,12 @@ def dump(model: Any, path: Path) -> list[str]:
     return sorted(sio.get_untrusted_types(data=data))
 
 
+def why_code(data: bytes, shown: str) -> str | None:
+    """Why building what a skops file holds could run code; None where all its types are on our list."""
+    names = ", ".join(f"{name!a:.100}" for name in refused(_kinds(read_schema(data, shown)))[:5])
+    return f"{shown!a} holds types that are not on the list: {names}" if names else None
+
+
 def load(data: bytes, shown: str, admission: Admission | None) -> Any:
     """Build what a skops file holds: types of our list, and others where the admission lets the model run code.
 

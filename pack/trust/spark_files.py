@@ -67,21 +67,27 @@ def verified(folder: Path) -> Path:
     `InvalidValue` for stages that lie outside of the model.
     """
     path = verified_path(folder)
-    names = _files(folder)
-    described = {name: _described(folder / name) for name in names if f"/{name}".find("/metadata/part-") >= 0}
-    for one in described.values():
+    for one in _metadata(folder, _files(folder)).values():
         _check_places(one)
     admission = active()
     if admission is not None and admission.may_run_code:
         return path
-    strange = sorted({*_strange_classes(described), *_strange_files(folder, names)})
-    if strange:
-        shown = ", ".join(f"{name!a:.100}" for name in strange[:5])
-        raise Untrusted(
-            f"{folder.name!a} was not loaded: it holds {shown}, which may run code, and this model is not trusted",
-            hint=WAYS_FORWARD,
-        )
+    reason = why_code(folder)
+    if reason is not None:
+        raise Untrusted(f"{folder.name!a} was not loaded: {reason}, and this model is not trusted", hint=WAYS_FORWARD)
     return path
+
+
+def why_code(folder: Path) -> str | None:
+    """Why Spark could run code as it reads this folder; None where it cannot."""
+    names = _files(folder)
+    strange = sorted({*_strange_classes(_metadata(folder, names)), *_strange_files(folder, names)})
+    shown = ", ".join(f"{name!a:.100}" for name in strange[:5])
+    return f"it holds {shown}, which may run code" if strange else None
+
+
+def _metadata(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+    return {name: _described(folder / name) for name in names if f"/{name}".find("/metadata/part-") >= 0}
 
 
 def check_same(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ made: dict[str, Any] = {}
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[Any]:
+    with running() as connection:
+        yield connection
+
+
+@contextmanager
+def running() -> Iterator[Any]:
+    """A server, for as long as models are used."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -35,6 +43,8 @@ def server() -> Iterator[Any]:
         patch.setenv("DO_NOT_TRACK", "1")
         h2o.init(port=port, nthreads=1, max_mem_size="300M", verbose=False, telemetry=False)
         h2o.no_progress()
+        # MLflow looks for a server at H2O's usual port: it is given ours.
+        patch.setattr(h2o, "init", lambda **_: None)
         yield h2o.connection()
         made.clear()
         gc.collect()  # what MLflow and H2O left open is theirs, and belongs to these tests
@@ -43,14 +53,6 @@ def server() -> Iterator[Any]:
         h2o.show_progress()
         if started is not None:
             started.shutdown()
-
-
-@pytest.fixture
-def mlflow(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The real MLflow, which would look for a server at H2O's usual port: it is given ours."""
-    found = pytest.importorskip("mlflow", reason="MLflow is not installed beside the framework")
-    monkeypatch.setattr(h2o, "init", lambda **_: None)
-    return found
 
 
 def rows() -> Any:

@@ -19,7 +19,7 @@ from pack.mlmodel import Model
 from tests.contracts.flavor import FlavorInterop, same
 
 pytest.importorskip("spacy")
-import catalogue  # type: ignore[import-not-found, unused-ignore]
+import catalogue  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import spacy
 from spacy.language import Language
 from spacy.training import Example

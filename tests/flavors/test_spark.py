@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ CANARY = "from pathlib import Path\nPath({path!r}).write_text('ran')\nclass Evil
 
 @pytest.fixture(scope="module", autouse=True)
 def spark() -> Iterator[Any]:
+    with running() as session:
+        yield session
+
+
+@contextmanager
+def running() -> Iterator[Any]:
+    """A session and its JVM, for as long as models are used."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 

@@ -148,6 +148,39 @@ def test_a_version_that_is_too_slow_does_not_take_over(start: Callable[..., Serv
     assert answer_of(server) == 1
 
 
+# What a parser in C does with a file that it was not made for.
+CRASHES = """
+import os, signal
+import pack
+
+class Crashes(pack.pyfunc.PythonModel):
+    def load_context(self, context):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+pack.models.set_model(Crashes())
+"""
+
+
+def test_a_version_that_crashes_the_process_that_loads_it_does_not_take_over(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    pack.set_alias("steps", "champion", register(1.0))
+    server = start()
+    signature = pack.infer_signature(FRAME, np.array([1.0]))
+    (tmp_path / "crashes.py").write_text(CRASHES)
+    pack.pyfunc.log_model(
+        python_model=tmp_path / "crashes.py", name="bad", signature=signature, registered_model_name="steps"
+    )
+    pack.set_alias("steps", "champion", 2, force=True)
+    until(lambda: "refused" in champion(server))
+    assert "died of SIGSEGV" in champion(server)["refused"]["why"]
+    assert answer_of(server) == 1.0
+    assert 'pack_refusals_total{model="steps",role="champion"} 1' in get(server, "/metrics")[1]
+
+
 def test_a_version_whose_files_are_damaged_does_not_take_over(start: Callable[..., Server]) -> None:
     pack.set_alias("steps", "champion", register(1))
     server = start()

@@ -22,6 +22,7 @@ class ConstantModel:
 class Constant(Flavor):
     name: ClassVar[str] = "constant"
     packages: ClassVar[tuple[str, ...]] = ()
+    data_formats: ClassVar[tuple[str, ...]] = ("json",)
     handles: ClassVar[tuple[str, ...]] = ("packml_constant.ConstantModel",)
 
     def write(self, model: Any, home: Path) -> Config:
