@@ -12,12 +12,13 @@ from pack.artifacts import local_path
 from pack.errors import BadRequest, InvalidValue, NotFound
 from pack.flavors.base import Block, Config, Flavor
 from pack.mlmodel import digests
-from pack.mlmodel.model import Model
+from pack.mlmodel.model import MLMODEL, Model
 from pack.pyfunc.code_model import read_config
 from pack.pyfunc.model import native as as_given
 from pack.pyfunc.wrapper import PyFuncModel
 from pack.trust.admission import Admission, admit
 from pack.trust.policy import Policy, policy_for
+from pack.trust.records import is_remembered
 
 # Loader modules of the format → flavors. They are names, and are never imported.
 LOADERS = {
@@ -99,6 +100,17 @@ def inspect_code(report: digests.Report) -> str | None:
     flavor, config = _flavor_of(report.model, _python_function(report.model))
     with Admission(report.home, report.model, report.files, report.digest, policy_for("safe"), report.stamps):
         return flavor.runs_code(config) or flavor.runs_code_in(report.home, config)
+
+
+def is_own(model_uri: str | Path) -> bool:
+    """Whether this user saved the model, by the digests that its MLmodel file records, which a load compares."""
+    data = (local_path(model_uri) / MLMODEL).read_bytes()
+    recorded = Model.parse(data).pack
+    files = recorded.get("files") if isinstance(recorded, dict) else None
+    if not isinstance(files, dict):
+        return False
+    text = data.decode("utf-8")
+    return is_remembered(digests.tree_digest({**files, MLMODEL: digests.text_digest(text)}))
 
 
 def _python_function(model: Model) -> Config:

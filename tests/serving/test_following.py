@@ -165,15 +165,16 @@ pack.models.set_model(Crashes())
 
 
 def test_a_version_that_crashes_the_process_that_loads_it_does_not_take_over(
-    start: Callable[..., Server], tmp_path: Path
+    start: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack.set_alias("steps", "champion", register(1.0))
-    server = start()
     signature = pack.infer_signature(FRAME, np.array([1.0]))
     (tmp_path / "crashes.py").write_text(CRASHES)
     pack.pyfunc.log_model(
         python_model=tmp_path / "crashes.py", name="bad", signature=signature, registered_model_name="steps"
     )
+    monkeypatch.setenv("PACK_STATE_DIR", str(tmp_path / "of another user"))
+    server = start("--trust")
     pack.set_alias("steps", "champion", 2, force=True)
     until(lambda: "refused" in champion(server))
     assert "died of SIGSEGV" in champion(server)["refused"]["why"]

@@ -12,6 +12,7 @@ import pytest
 import pack
 from pack.errors import Damaged, InvalidValue, StorageFailed, Untrusted
 from pack.mlmodel import digests
+from pack.pyfunc.load import is_own
 from pack.trust import Policy, admit, is_remembered, policy_for, records
 from tests import models
 
@@ -68,6 +69,16 @@ def test_a_verifier_lets_a_signed_model_in(of_a_stranger: Path) -> None:
     assert admit(of_a_stranger, Policy("signed", verifiers=(lambda home: True,)), "it is a pickle").may_run_code
     with pytest.raises(Untrusted):
         admit(of_a_stranger, Policy("signed", verifiers=(lambda home: False,)), "it is a pickle")
+
+
+def test_whose_a_model_is_shows_before_it_is_read(pickled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_own(pickled)
+    text = (pickled / "MLmodel").read_text()
+    (pickled / "MLmodel").write_text(text.replace("model.pkl: ", "model.pkl: 0"))
+    assert not is_own(pickled)
+    (pickled / "MLmodel").write_text(text)
+    monkeypatch.setenv("PACK_STATE_DIR", str(pickled.parent / "another user"))
+    assert not is_own(pickled)
 
 
 def test_a_changed_model_is_no_longer_this_users(pickled: Path) -> None:
