@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": ("pack.cli.predict:predict", "Score a CSV, JSON or Parquet file."),
     "inspect": ("pack.cli.inspect:inspect", "Show what a model is, without loading it."),
     "verify": ("pack.cli.verify:verify", "Compare a model with its digests, without loading it."),
+    "env": ("pack.cli.env:env", "What a model needs to run: check it here, lock it for anywhere."),
     "flavors": ("pack.cli.flavors:flavors", "The kinds of models, and what is installed for them."),
     "convert": ("pack.cli.convert:convert", "Make an ONNX model of one, proved to answer alike."),
     "diff": ("pack.cli.diff:diff", "Compare the signatures of two models."),

@@ -10,6 +10,7 @@ from typing import Any
 
 from pack import envs, settings
 from pack.envs.files import BLOCK
+from pack.envs.targets import Target
 from pack.errors import InvalidValue, ModelFailed, PackError
 from pack.flavors.base import Config, Conventions, Flavor
 from pack.flavors.landing import landing
@@ -19,7 +20,7 @@ from pack.mlmodel.infer import infer_schema
 from pack.mlmodel.model import MLMODEL, Model
 from pack.mlmodel.params import infer_params
 from pack.mlmodel.plan import compile_plan
-from pack.mlmodel.signature import ModelSignature
+from pack.mlmodel.signature import ModelSignature, takes_frames
 from pack.trust import records
 from pack.version import __version__
 
@@ -41,6 +42,7 @@ class Extras:
     resources: Mapping[str, Any] | None = None
     auth_policy: Mapping[str, Any] | None = None
     prompts: Sequence[str] | None = None
+    lock: bool = False
     run_id: str | None = None
     model_id: str | None = None
     artifact_path: str | None = None
@@ -66,6 +68,8 @@ def save(model: Any, path: Path, *, flavor: Flavor, extras: Extras) -> Model:
         extra_files = code.copy_extra_files(extras.extra_files, home) if extras.extra_files else None
         if block is not None:
             _environment(written, extras, signature)
+            if extras.lock:
+                _lock(home, signature)
             block |= {"code": bundled, "env": dict(BLOCK), "python_version": platform.python_version()}
         described = _described(
             extras,
@@ -236,6 +240,17 @@ def _environment(written: _Written, extras: Extras, signature: ModelSignature | 
         named = {envs.requirements.name_of(line) for line in more} - {None}
         requirements = [line for line in requirements if envs.requirements.name_of(line) not in named] + more
     envs.write_environment(written.home, requirements, constraints=constraints)
+
+
+def _lock(home: Path, signature: ModelSignature | None) -> None:
+    """Pin what serving the model needs, by hash, for this platform and Python."""
+    from pack.envs.locking import FOLDER
+    from pack.envs.serving import lock_for
+
+    found = lock_for(home, Target.of(), frames=takes_frames(signature))
+    path = home / FOLDER / f"{found.target.name}.txt"
+    path.parent.mkdir()
+    path.write_text(found.text, encoding="utf-8", newline="\n")
 
 
 def _inferred_requirements(written: _Written, extras: Extras, signature: ModelSignature | None) -> list[str]:

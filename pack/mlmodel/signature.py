@@ -44,3 +44,9 @@ class ModelSignature:
 
     def __repr__(self) -> str:
         return f"inputs: {self.inputs}\noutputs: {self.outputs}\nparams: {self.params}\n"
+
+
+def takes_frames(signature: ModelSignature | None) -> bool:
+    """Whether a model of this signature is given data frames; unknown without a signature, and then it may be."""
+    inputs = signature.inputs if signature is not None else None
+    return inputs is None or not inputs.is_tensor_spec()
