@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "pack"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "settings", "uris", "plugins", "version", "yamls", "folders"}
+GROUND = {"errors", "settings", "uris", "plugins", "version", "yamls", "folders", "locks"}
 MODEL_ROOMS = {"mlmodel", "envs", "trust", "artifacts", "flavors", "pyfunc"}
 # Doors of flavors, each of them a few lines: pack.xgboost and its like.
 FLAVOR_DOORS = {
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "folders": set(),
+    "locks": set(),
     "settings": {"errors"},
     "uris": {"errors"},
     "yamls": {"errors"},

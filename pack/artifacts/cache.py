@@ -23,7 +23,6 @@ from pack.artifacts.cleaning import usage as usage
 from pack.artifacts.cleaning import verify as verify
 from pack.artifacts.entries import Kept, private
 from pack.artifacts.landing import Landing
-from pack.artifacts.locks import locked
 from pack.artifacts.parallel import each
 from pack.artifacts.patterns import Patterns, chosen
 from pack.artifacts.progress import say, shown
@@ -31,6 +30,7 @@ from pack.artifacts.shelves import Shelves, shelves, storage
 from pack.artifacts.store import FileInfo, Progress, RemoteStore, Validator
 from pack.artifacts.walk import walk
 from pack.errors import InvalidState, InvalidValue, Unavailable
+from pack.locks import locked
 
 
 def fetch(

@@ -15,9 +15,9 @@ from pack import settings
 from pack.artifacts import entries
 from pack.artifacts.blobs import hashed, unseal
 from pack.artifacts.entries import Entry, Kept
-from pack.artifacts.locks import locked
 from pack.artifacts.shelves import Shelves, shelves, storage
 from pack.errors import StorageFailed
+from pack.locks import locked
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from pack.artifacts import entries
 from pack.artifacts.blobs import Blobs
 from pack.artifacts.entries import Kept, private
 from pack.artifacts.leases import Leases
-from pack.artifacts.locks import locked
 from pack.errors import InvalidValue, StorageFailed
+from pack.locks import locked
 
 _ELSEWHERE = "PACK_CACHE_DIR names another folder for downloads"
 

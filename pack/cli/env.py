@@ -55,6 +55,21 @@ def check(model_uri: str, as_json: bool) -> None:
 
 @env.command()
 @model_uri
+def create(model_uri: str) -> None:
+    """Make the environment that serves the model, with uv, and print the path of its Python. Made once, then kept.
+
+    \b
+    Example:
+      pack env create -m models:/churn@champion
+      pack serve -m models:/churn@champion --env-manager uv
+    """
+    from pack.cli.elsewhere import python_of
+
+    click.echo(python_of(model_uri))
+
+
+@env.command()
+@model_uri
 @click.option("--python", help="The version of Python to lock for. [default: the model's]")
 @click.option("--platform", type=click.Choice(_PLATFORMS), help="The platform to lock for. [default: this one]")
 @click.option(

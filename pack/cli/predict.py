@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from pack.cli.elsewhere import run_again
 from pack.cli.table import model_uri, trust_option
+from pack.cli.words import env_manager
 from pack.errors import InvalidValue, NotFound
 
 _TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -21,7 +23,7 @@ _TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application
 @click.option("-t", "--content-type", type=click.Choice(list(_TYPES)), help="Kind of the input. [default: by its name]")
 @click.option("--output-type", type=click.Choice(list(_TYPES)), help="Kind of the output. [default: by its name, json]")
 @trust_option
-@click.option("--env-manager", type=click.Choice(["local"]), default="local", help="Where to run: this environment.")
+@env_manager
 def predict(
     model_uri: str,
     input_path: Path | None,
@@ -37,6 +39,8 @@ def predict(
     Example:
       pack predict -m models:/churn@champion -i customers.csv -o scores.csv
     """
+    if env_manager != "local":
+        run_again(model_uri)
     from pack.pyfunc import load_model
     from pack.serving.scoring import Scorer
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pack import settings
+from pack.cli.elsewhere import run_again
 from pack.cli.table import trust_option
+from pack.cli.words import env_manager
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -130,7 +132,7 @@ _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
     metavar="ADDRESS",
     help="A proxy, or a network of proxies, whose word is taken for the addresses of clients.",
 )
-@click.option("--env-manager", type=click.Choice(["local"]), default="local", help="Where to run: this environment.")
+@env_manager
 @click.option("--no-conda", is_flag=True, hidden=True)
 def serve(
     models: tuple[str, ...],
@@ -181,6 +183,8 @@ def serve(
     is busy are scored in one call, where its rows are independent. Stops on SIGTERM or Ctrl-C after finishing the
     requests in flight; exits with 0.
     """
+    if env_manager != "local":
+        run_again(*_only(named_models(models)))
     from pack.serving import check_installed
 
     check_installed()
@@ -232,6 +236,13 @@ def serve(
         say = f"serving {', '.join(models)} at {where}"
         log()
         run.run(build, listener, ready=lambda: click.echo(say), options=running)
+
+
+def _only(named: dict[str, str]) -> tuple[str]:
+    """The URI of the model, where there is but one: an environment is made for one model."""
+    if len(named) > 1:
+        raise click.BadParameter("an environment is made for one model; serve each by itself", param_hint="-m")
+    return (next(iter(named.values())),)
 
 
 def built(*arguments: Any, **options: Any) -> Starlette:

@@ -74,3 +74,10 @@ class Pair(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 force = click.option("--force", is_flag=True, help="Do it although something stands in the way.")
 reason = click.option("--reason", help="Why, for the alias's history.")
+env_manager = click.option(
+    "--env-manager",
+    type=click.Choice(["local", "uv"]),
+    default="local",
+    show_default=True,
+    help="Where to run: in this environment, or in one that uv makes of what the model needs.",
+)

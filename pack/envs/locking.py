@@ -142,8 +142,14 @@ def _run(words: list[str], folder: Path, target: Target) -> str:
     unsolvable = "No solution found" in done.stderr
     said = " ".join(done.stderr.replace(str(folder), "").split())[:600]
     if unsolvable:
-        raise InvalidValue(f"no set of wheels fulfils this for {target.name}: {said}", hint="relax a version")
+        raise InvalidValue(f"no set of wheels fulfils this for {target.name}: {said}", hint=_hint(done.stderr))
     raise Unavailable(f"uv could not solve the lock: {said}", hint="look at your index: pip config list")
+
+
+def _hint(said: str) -> str:
+    if "subsequent index" in said:
+        return "if you trust all your indexes alike, as pip does: set UV_INDEX_STRATEGY=unsafe-best-match"
+    return "relax a version, or lock for another Python or platform"
 
 
 def uv_program() -> str:

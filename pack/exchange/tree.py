@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pack.artifacts import locks
+from pack import locks
 from pack.errors import Damaged, InvalidValue, NotFound, StorageFailed, TooLarge
 from pack.exchange.values import shown
 

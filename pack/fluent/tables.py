@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from pack import folders
-from pack.artifacts import locks
+from pack import folders, locks
 from pack.artifacts.local import LocalStore
 from pack.errors import InvalidValue, NotFound, StorageFailed
 from pack.fluent import files, images

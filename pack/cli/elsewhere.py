@@ -1,0 +1,55 @@
+"""Running a command again, in an environment that is made for its model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+# What would bring this environment's packages into the other.
+_OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+def python_of(model_uri: str) -> Path:
+    """The Python of an environment that serves the model, made by uv where there is none yet; says so on stderr."""
+    from pack.artifacts import local_path
+    from pack.envs import read_environment
+    from pack.envs.locking import FOLDER, read_lock
+    from pack.envs.making import python_for
+    from pack.envs.serving import lock_for
+    from pack.envs.targets import Target
+    from pack.mlmodel import digests
+    from pack.mlmodel.signature import takes_frames
+
+    home = local_path(model_uri)
+    report = digests.check(home)
+    report.raise_if_damaged()
+    target = Target.of(".".join(read_environment(home).python.split(".")[:2]))
+    path = home / FOLDER / f"{target.name}.txt"
+    if path.is_file():
+        found = read_lock(path.read_text(encoding="utf-8"), shown=f"{FOLDER}/{path.name}")
+    else:
+        found = lock_for(home, target, frames=takes_frames(report.model.signature))
+    return python_for(found, say=lambda text: click.echo(text, err=True))
+
+
+def run_again(model_uri: str) -> None:
+    """Replace this process by the same command in the model's environment, where it runs with `--env-manager local`."""
+    python = python_of(model_uri)
+    words = _without_choice(sys.argv[1:])
+    world = {name: value for name, value in os.environ.items() if name not in _OURS}
+    os.execve(python, [str(python), "-m", "pack", *words], world)  # noqa: S606 - an argument list, no shell
+
+
+def _without_choice(words: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if skip or word.startswith("--env-manager="):
+            skip = False
+        elif word == "--env-manager":
+            skip = True
+        else:
+            kept.append(word)
+    return kept
