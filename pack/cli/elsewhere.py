@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pack.envs.making import Recipe
 
 # What would bring this environment's packages into the other.
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
-def python_of(model_uri: str) -> Path:
-    """The Python of an environment that serves the model, made by uv where there is none yet; says so on stderr."""
+def python_of(model_uri: str, manager: str) -> Path:
+    """The Python of an environment that serves the model, made where there is none yet; says so on stderr."""
     from pack.artifacts import local_path
+    from pack.envs.making import python_for
+
+    return python_for(_recipe(local_path(model_uri), manager), manager=manager, say=partial(click.echo, err=True))
+
+
+def _recipe(home: Path, manager: str) -> Recipe:
+    """What is installed: the lock in the model, or one that is solved now; without uv, the lines as they are."""
     from pack.envs import read_environment
     from pack.envs.locking import FOLDER, read_lock
-    from pack.envs.making import python_for
-    from pack.envs.serving import lock_for
+    from pack.envs.making import Recipe
+    from pack.envs.serving import lines_for, lock_for
     from pack.envs.targets import Target
     from pack.mlmodel import digests
     from pack.mlmodel.signature import takes_frames
 
-    home = local_path(model_uri)
     report = digests.check(home)
     report.raise_if_damaged()
     target = Target.of(".".join(read_environment(home).python.split(".")[:2]))
     path = home / FOLDER / f"{target.name}.txt"
     if path.is_file():
-        found = read_lock(path.read_text(encoding="utf-8"), shown=f"{FOLDER}/{path.name}")
-    else:
-        found = lock_for(home, target, frames=takes_frames(report.model.signature))
-    return python_for(found, say=lambda text: click.echo(text, err=True))
+        return Recipe.of(read_lock(path.read_text(encoding="utf-8"), shown=f"{FOLDER}/{path.name}"))
+    frames = takes_frames(report.model.signature)
+    if manager == "uv":
+        return Recipe.of(lock_for(home, target, frames=frames))
+    return Recipe(target, "\n".join(lines_for(home, frames=frames)) + "\n", hashed=False)
 
 
-def run_again(model_uri: str) -> None:
+def run_again(model_uri: str, manager: str) -> None:
     """Replace this process by the same command in the model's environment, where it runs with `--env-manager local`."""
-    python = python_of(model_uri)
+    python = python_of(model_uri, manager)
     words = _without_choice(sys.argv[1:])
     world = {name: value for name, value in os.environ.items() if name not in _OURS}
     os.execve(python, [str(python), "-m", "pack", *words], world)  # noqa: S606 - an argument list, no shell

@@ -55,8 +55,11 @@ def check(model_uri: str, as_json: bool) -> None:
 
 @env.command()
 @model_uri
-def create(model_uri: str) -> None:
-    """Make the environment that serves the model, with uv, and print the path of its Python. Made once, then kept.
+@click.option(
+    "--env-manager", type=click.Choice(["uv", "virtualenv"]), default="uv", show_default=True, help="What makes it."
+)
+def create(model_uri: str, env_manager: str) -> None:
+    """Make the environment that serves the model, and print the path of its Python. Made once, then kept.
 
     \b
     Example:
@@ -65,7 +68,7 @@ def create(model_uri: str) -> None:
     """
     from pack.cli.elsewhere import python_of
 
-    click.echo(python_of(model_uri))
+    click.echo(python_of(model_uri, env_manager))
 
 
 @env.command()

@@ -184,7 +184,7 @@ def serve(
     requests in flight; exits with 0.
     """
     if env_manager != "local":
-        run_again(*_only(named_models(models)))
+        run_again(_only(named_models(models)), env_manager)
     from pack.serving import check_installed
 
     check_installed()
@@ -238,11 +238,11 @@ def serve(
         run.run(build, listener, ready=lambda: click.echo(say), options=running)
 
 
-def _only(named: dict[str, str]) -> tuple[str]:
+def _only(named: dict[str, str]) -> str:
     """The URI of the model, where there is but one: an environment is made for one model."""
     if len(named) > 1:
         raise click.BadParameter("an environment is made for one model; serve each by itself", param_hint="-m")
-    return (next(iter(named.values())),)
+    return next(iter(named.values()))
 
 
 def built(*arguments: Any, **options: Any) -> Starlette:

@@ -72,7 +72,7 @@ def lock(lines: Sequence[str], target: Target, *, constraints: Sequence[str] = (
     Raises `InvalidValue` for lines that are no plain requirements (options, paths, addresses), or that no set of wheels
     fulfils; `MissingPackage` without uv; `Unavailable` where the index does not answer.
     """
-    wanted, limits = [_plain(line) for line in lines], [_plain(line) for line in constraints]
+    wanted, limits = [plain_line(line) for line in lines], [plain_line(line) for line in constraints]
     return Lock(target, _digest_of(lines), _pins(_solved(wanted, limits, target)))
 
 
@@ -86,11 +86,12 @@ def read_lock(text: str, *, shown: str = "the lock") -> Lock:
     return Lock(Target(head[2], head[3]), head[4], _pins(text[head.end() :]))
 
 
-def _plain(line: str) -> str:
+def plain_line(line: str) -> str:
+    """The line where it is a requirement alone; raises `InvalidValue` for options, paths and addresses."""
     text = check_line(line, "the model's requirements")
     if name_of(text) is None or " @ " in text or "@" in text.split(";", maxsplit=1)[0]:
         raise InvalidValue(
-            f"{text!a:.100} cannot be locked: it says where to find a package, or is an option",
+            f"{text!a:.100} is not followed: it says where to find a package, or is an option",
             hint="write name==version; where packages come from is said by your pip configuration",
         )
     return text

@@ -1,4 +1,4 @@
-"""Environments made by uv from a lock, in a cache of this user that all processes share.
+"""Environments made from a lock, by uv or by venv and pip, in a cache of this user that all processes share.
 
 An environment lies under the SHA-256 of what is in it: the lock, the wheel of pack, the Python. It is made under a lock
 of its own, and a mark is written last; what a killed process left half made has no mark, and is made again.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pack import settings
 from pack.envs import indexes
 from pack.envs.locking import Lock, uv_program
+from pack.envs.targets import Target
 from pack.envs.wheels import wheel_of_pack
 from pack.errors import InvalidState, StorageFailed
 from pack.locks import locked
@@ -25,43 +28,85 @@ SECONDS = 1800
 _READY = "pack-ready"
 
 
-def python_for(lock: Lock, *, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The Python of an environment that has what the lock pins, and this pack; made where there is none yet.
+@dataclass(frozen=True)
+class Recipe:
+    """What an environment is made of: a Python, and lines to install; `hashed` where each is a pin with its hashes."""
 
-    `say` is told what takes its time. Raises `InvalidState` where uv finds no such Python or refuses a package, whose
-    hash may differ; `MissingPackage` without uv.
+    target: Target
+    text: str
+    hashed: bool
+
+    @classmethod
+    def of(cls, lock: Lock) -> Recipe:
+        """What a lock pins."""
+        return cls(lock.target, lock.text, hashed=True)
+
+
+def python_for(recipe: Recipe, *, manager: str = "uv", say: Callable[[str], None] = lambda _: None) -> Path:
+    """The Python of an environment that has what the recipe says, and this pack; made where there is none yet.
+
+    `manager` is `uv` or `virtualenv`; `say` is told what takes its time. Raises `InvalidState` where there is no such
+    Python, or a package is refused, whose hash may differ; `MissingPackage` without uv.
     """
     with tempfile.TemporaryDirectory(prefix="pack-env-") as folder:
         wheel = wheel_of_pack(Path(folder))
-        home = _root() / _key(lock, wheel)
+        home = _root() / _key(recipe, manager, wheel)
         python = home / "bin" / "python"
         if (home / _READY).is_file():
             return python
         with locked(home.with_suffix(".lock"), exclusive=True, busy=lambda: say("another process makes it; waiting")):
             if not (home / _READY).is_file():
-                say(f"making an environment of {len(lock.packages)} packages in {home}")
-                _make(home, python, lock, wheel)
+                say(f"making an environment with {manager} in {home}")
+                shutil.rmtree(home, ignore_errors=True)
+                home.mkdir(mode=0o700)
+                _MAKERS[manager](home, recipe, wheel)
                 (home / _READY).touch()
     return python
 
 
-def _make(home: Path, python: Path, lock: Lock, wheel: Path) -> None:
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(mode=0o700)
-    pins = wheel.with_name("lock.txt")
-    pins.write_text(lock.text, encoding="utf-8")
-    _uv("venv", "--quiet", "--allow-existing", "--python", lock.target.python, str(home))
-    into = ("pip", "install", "--quiet", "--python", str(python), "--no-deps")
-    _uv(*into, "--require-hashes", "--only-binary", ":all:", "-r", str(pins))
-    _uv(*into, str(wheel))
+def _by_uv(home: Path, recipe: Recipe, wheel: Path) -> None:
+    uv = uv_program()
+    _run(uv, "venv", "--quiet", "--allow-existing", "--python", recipe.target.python, str(home))
+    into = (uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python"))
+    _run(*into, *_wanted(recipe, wheel))
+    _run(*into, "--no-deps", str(wheel))
 
 
-def _uv(*words: str) -> None:
-    """Run uv, outside of every project; its own words where it fails."""
+def _by_virtualenv(home: Path, recipe: Recipe, wheel: Path) -> None:
+    _run(_python_of(recipe.target), "-m", "venv", str(home))
+    into = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    _run(*into, *_wanted(recipe, wheel))
+    _run(*into, "--no-deps", str(wheel))
+
+
+_MAKERS = {"uv": _by_uv, "virtualenv": _by_virtualenv}
+
+
+def _wanted(recipe: Recipe, wheel: Path) -> tuple[str, ...]:
+    """Wheels alone: building a package would run its code."""
+    lines = wheel.with_name("wanted.txt")
+    lines.write_text(recipe.text, encoding="utf-8")
+    return (*(("--no-deps", "--require-hashes") if recipe.hashed else ()), "--only-binary", ":all:", "-r", str(lines))
+
+
+def _python_of(target: Target) -> str:
+    """A Python of the version that is asked for, on the path."""
+    if Target.of().python == target.python:
+        return sys.executable
+    found = shutil.which(f"python{target.python}")
+    if found is None:
+        raise InvalidState(
+            f"there is no Python {target.python} here", hint=f"install python{target.python}, or use --env-manager uv"
+        )
+    return found
+
+
+def _run(*words: str) -> None:
+    """Run a program, outside of every project; its own words where it fails."""
     folder = tempfile.gettempdir()
     try:
         done = subprocess.run(
-            (uv_program(), *words),
+            words,
             cwd=folder,
             env=indexes.environment(),
             capture_output=True,
@@ -70,16 +115,18 @@ def _uv(*words: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InvalidState(f"uv did not end within {SECONDS} s", hint="look at your index: pip config list") from error
+        raise InvalidState(
+            f"{Path(words[0]).name} did not end within {SECONDS} s", hint="look at your index: pip config list"
+        ) from error
     if done.returncode:
         raise InvalidState(
-            f"uv could not make the environment: {' '.join(done.stderr.split())[:600]}",
+            f"{Path(words[0]).name} could not make the environment: {' '.join(done.stderr.split())[:600]}",
             hint="a hash that differs means that the index has another file than the one that was locked",
         )
 
 
-def _key(lock: Lock, wheel: Path) -> str:
-    parts = (str(FORMAT), lock.target.name, lock.text, hashlib.sha256(wheel.read_bytes()).hexdigest())
+def _key(recipe: Recipe, manager: str, wheel: Path) -> str:
+    parts = (str(FORMAT), manager, recipe.target.name, recipe.text, hashlib.sha256(wheel.read_bytes()).hexdigest())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pack.envs.files import read_environment
-from pack.envs.locking import Lock, lock
+from pack.envs.locking import Lock, lock, plain_line
 from pack.envs.requirements import name_of
 from pack.envs.targets import Target
 
@@ -32,6 +32,11 @@ def lock_for(home: Path, target: Target, *, frames: bool) -> Lock:
     """The lock of an environment that serves the model in `home`; raises what `lock` does."""
     needed = read_environment(home)
     return lock(serving_lines(needed.requirements, frames=frames), target, constraints=needed.constraints)
+
+
+def lines_for(home: Path, *, frames: bool) -> tuple[str, ...]:
+    """The same as lines that are not solved yet; raises `InvalidValue` for what is more than a requirement."""
+    return tuple(map(plain_line, serving_lines(read_environment(home).requirements, frames=frames)))
 
 
 def _of_ourselves() -> list[str]:

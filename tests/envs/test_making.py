@@ -17,6 +17,7 @@ import pytest
 import pack
 from pack.envs import making
 from pack.envs.locking import Lock, Pin, lock
+from pack.envs.making import Recipe
 from pack.envs.targets import Target
 from pack.envs.wheels import wheel_of_pack
 from pack.errors import InvalidState, Unavailable
@@ -26,8 +27,8 @@ from tests import models
 MAKE = """
 import sys
 from pack.envs.locking import read_lock
-from pack.envs.making import python_for
-print(python_for(read_lock(open(sys.argv[1]).read()), say=lambda text: print(text, file=sys.stderr)))
+from pack.envs.making import Recipe, python_for
+print(python_for(Recipe.of(read_lock(open(sys.argv[1]).read())), say=lambda text: print(text, file=sys.stderr)))
 """
 
 
@@ -63,7 +64,7 @@ def test_the_wheel_of_pack_is_the_same_each_time_and_installs(tmp_path: Path) ->
 
 
 def test_an_environment_has_this_pack_and_nothing_of_ours(small: Lock, cache: Path) -> None:
-    python = making.python_for(small)
+    python = making.python_for(Recipe.of(small))
     asked = "import pack, sys; print(pack.__version__); import click; import starlette"
     done = subprocess.run([python, "-I", "-c", asked], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == __version__
@@ -88,25 +89,32 @@ def test_what_a_killed_process_left_is_made_again(small: Lock, tmp_path: Path, c
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not list(cache.glob("*/pack-ready"))
-    done = subprocess.run([making.python_for(small), "-c", "import yaml"], timeout=60)
+    done = subprocess.run([making.python_for(Recipe.of(small)), "-c", "import yaml"], timeout=60)
     assert done.returncode == 0
 
 
 def test_a_file_with_another_hash_is_refused(small: Lock, cache: Path) -> None:
     others = tuple(Pin(one.name, one.version, ("0" * 64,)) for one in small.packages)
     with pytest.raises(InvalidState, match=r"(?i)hash"):
-        making.python_for(Lock(small.target, small.source, others))
+        making.python_for(Recipe.of(Lock(small.target, small.source, others)))
     assert not list(cache.glob("*/pack-ready"))
 
 
-def test_a_model_predicts_in_an_environment_without_pandas(tmp_path: Path, small: Lock) -> None:
+@pytest.mark.parametrize("manager", ["uv", "virtualenv"])
+def test_a_model_predicts_in_an_environment_without_pandas(tmp_path: Path, small: Lock, manager: str) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 4))
     home = tmp_path / "model"
     pack.save_model(models.classifier(), home, input_example=rows)
     expected = [float(one) for one in pack.pyfunc.load_model(home).predict(rows)]
-    words = [sys.executable, "-m", "pack", "predict", "-m", str(home), "--env-manager", "uv", "-t", "json"]
+    words = [sys.executable, "-m", "pack", "predict", "-m", str(home), "--env-manager", manager, "-t", "json"]
     body = json.dumps({"inputs": rows.tolist()})
     done = subprocess.run(words, input=body, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [float(one) for one in json.loads(done.stdout)["predictions"]] == expected
     assert not list((tmp_path / "cache").rglob("site-packages/pandas"))
+
+
+def test_a_python_that_is_not_here_is_named(cache: Path) -> None:
+    with pytest.raises(InvalidState, match=r"no Python 3\.99 here"):
+        making.python_for(Recipe(Target("3.99", Target.of().platform), "click\n", hashed=False), manager="virtualenv")
+    assert not list(cache.glob("*/pack-ready"))
