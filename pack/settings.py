@@ -72,6 +72,15 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _digests(text: str) -> frozenset[str]:
+    import re
+
+    found = frozenset(word.removeprefix("sha256:").lower() for word in _words(text))
+    if not all(re.fullmatch("[0-9a-f]{64}", one) for one in found):
+        raise ValueError("expected digests of 64 hexadecimal digits, as pack verify prints them")
+    return found
+
+
 def _size(text: str) -> int:
     import re
 
@@ -154,6 +163,9 @@ system_metrics_node = Setting[str | None](
 trash_days = Setting[int]("PACK_TRASH_DAYS", _count, 30, "days that deleted things rest in the trash before gc")
 trust = Setting[str](
     "PACK_TRUST", _one_of("default", "safe", "signed", "all"), "default", "which models may run their code"
+)
+trust_digests = Setting[frozenset[str]](
+    "PACK_TRUST_DIGESTS", _digests, frozenset(), "digests (SHA-256) of models that may run their code, by default"
 )
 state_dir = Setting[Path | None]("PACK_STATE_DIR", Path, None, "where this user's trust records are kept")
 model_config = Setting[dict[str, Any]](

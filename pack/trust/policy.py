@@ -4,7 +4,7 @@
 |---|---|
 | `safe` | formats that cannot run code |
 | `signed` | those, and what a signature of a configured identity verifies |
-| `default` | those, and what this user saved or logged here |
+| `default` | those, what this user saved or logged here, and what they pinned by its digest |
 | `trusted` | anything |
 """
 
@@ -46,7 +46,7 @@ class Policy:
             return False
         if any(verify(home) for verify in self.verifiers):
             return True
-        return self.mode == "default" and is_remembered(digest)
+        return self.mode == "default" and (digest in settings.trust_digests() or is_remembered(digest))
 
 
 def policy_for(trust: bool | str | Policy | None = None) -> Policy:

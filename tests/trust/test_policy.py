@@ -54,6 +54,32 @@ def test_the_environment_may_trust(of_a_stranger: Path, monkeypatch: pytest.Monk
     assert pack.pyfunc.load_model(of_a_stranger).flavor == "sklearn"
 
 
+DIGEST_FORMS = ("{}", "sha256:{}", "0000000000000000000000000000000000000000000000000000000000000000, {}")
+
+
+@pytest.mark.parametrize("form", DIGEST_FORMS)
+def test_a_model_that_was_pinned_by_its_digest_loads(
+    of_a_stranger: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("PACK_TRUST_DIGESTS", form.format(digests.check(of_a_stranger).digest))
+    assert pack.pyfunc.load_model(of_a_stranger).flavor == "sklearn"
+    for mode in ("safe", "signed"):
+        with pytest.raises(Untrusted):
+            pack.pyfunc.load_model(of_a_stranger, trust=mode)
+
+
+def test_a_pin_of_another_digest_lets_nothing_in(of_a_stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACK_TRUST_DIGESTS", "0" * 64)
+    with pytest.raises(Untrusted):
+        pack.pyfunc.load_model(of_a_stranger)
+
+
+def test_a_pin_that_is_no_digest_is_named(of_a_stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACK_TRUST_DIGESTS", "all")
+    with pytest.raises(InvalidValue, match="PACK_TRUST_DIGESTS"):
+        pack.pyfunc.load_model(of_a_stranger)
+
+
 @pytest.mark.parametrize("trust", [False, "safe", "signed"])
 def test_stricter_modes_refuse_even_what_this_user_saved(pickled: Path, trust: Any) -> None:
     with pytest.raises(Untrusted):
