@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pack.cli import LazyGroup
-from pack.cli.table import as_json, model_uri, show, show_json
+from pack.cli.table import as_json, model_uri, show, show_json, trust_option
 
 # Written out here, so that `--help` needs no more than click; a test compares.
 _PLATFORMS = ("linux/amd64", "linux/arm64", "macos/amd64", "macos/arm64", "windows/amd64")
@@ -58,7 +58,8 @@ def check(model_uri: str, as_json: bool) -> None:
 @click.option(
     "--env-manager", type=click.Choice(["uv", "virtualenv"]), default="uv", show_default=True, help="What makes it."
 )
-def create(model_uri: str, env_manager: str) -> None:
+@trust_option
+def create(model_uri: str, env_manager: str, trust: bool) -> None:
     """Make the environment that serves the model, and print the path of its Python. Made once, then kept.
 
     \b
@@ -68,7 +69,7 @@ def create(model_uri: str, env_manager: str) -> None:
     """
     from pack.cli.elsewhere import python_of
 
-    click.echo(python_of(model_uri, env_manager))
+    click.echo(python_of(model_uri, env_manager, trust=trust))
 
 
 @env.command()

@@ -40,7 +40,7 @@ def predict(
       pack predict -m models:/churn@champion -i customers.csv -o scores.csv
     """
     if env_manager != "local":
-        run_again(model_uri, env_manager)
+        run_again(model_uri, env_manager, trust=trust)
     from pack.pyfunc import load_model
     from pack.serving.scoring import Scorer
 

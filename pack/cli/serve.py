@@ -184,7 +184,7 @@ def serve(
     requests in flight; exits with 0.
     """
     if env_manager != "local":
-        run_again(_only(named_models(models)), env_manager)
+        run_again(_only(named_models(models)), env_manager, trust=trust)
     from pack.serving import check_installed
 
     check_installed()

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import pack
+from pack.cli import main
 from pack.envs import making
 from pack.envs.locking import Lock, Pin, lock
 from pack.envs.making import Recipe
@@ -112,6 +114,18 @@ def test_a_model_predicts_in_an_environment_without_pandas(tmp_path: Path, small
     assert done.returncode == 0, done.stderr
     assert [float(one) for one in json.loads(done.stdout)["predictions"]] == expected
     assert not list((tmp_path / "cache").rglob("site-packages/pandas"))
+
+
+def test_no_environment_is_made_for_a_model_of_a_stranger(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack.save_model(models.classifier(), tmp_path / "model", pip_requirements=["click"])
+    monkeypatch.setenv("PACK_STATE_DIR", str(tmp_path / "another user"))
+    done = CliRunner().invoke(main, ["env", "create", "-m", str(tmp_path / "model")])
+    assert done.exit_code == 1
+    assert "not trusted" in done.output
+    assert "PACK_TRUST_DIGESTS=" in done.output
+    assert not cache.exists()
 
 
 def test_a_python_that_is_not_here_is_named(cache: Path) -> None:
