@@ -82,6 +82,7 @@ LEAVES: dict[str, set[str]] = {
     "flavors/h2o.py": {"h2o"},
     "flavors/spark.py": {"py4j", "pyspark"},
     "flavors/onnx.py": {"numpy", "onnx", "onnxruntime"},
+    "flavors/onnx_options.py": {"onnxruntime"},
     "flavors/pmdarima.py": {"numpy", "pandas", "pmdarima"},
     "flavors/prophet.py": {"pandas", "prophet"},
     "flavors/pytorch.py": {"torch"},

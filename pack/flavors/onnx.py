@@ -6,8 +6,6 @@ the model's own directory and nowhere else.
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -18,19 +16,17 @@ import onnxruntime
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from pack.errors import InvalidValue, SchemaMismatch
+from pack.flavors import onnx_options
 from pack.flavors.base import Config, Flavor
 from pack.mlmodel.schema import Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
 from pack.trust.admission import read_bytes, verified_path
 
-DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 # Protocol buffers end at 2 GiB: the tensors of a larger graph lie in a file beside it.
 _MOST = 2**31 - 2**20
 _LARGE = 64 * 2**20
 _DATA = "model.onnx.data"
 _TEXTS = (None, "str", "object")
-_MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
-_LEVELS = {0: "ORT_DISABLE_ALL", 1: "ORT_ENABLE_BASIC", 2: "ORT_ENABLE_EXTENDED", 99: "ORT_ENABLE_ALL"}
 
 
 class ONNX(Flavor):
@@ -51,13 +47,13 @@ class ONNX(Flavor):
         answer: str | None = None,
         answer_dtype: str | None = None,
     ) -> None:
-        self.providers = list(onnx_execution_providers or DEFAULT_PROVIDERS)
+        self.providers = list(onnx_execution_providers or onnx_options.DEFAULT_PROVIDERS)
         self.session_options = dict(onnx_session_options) if onnx_session_options else None
         self.save_as_external_data = save_as_external_data
         self.answer = answer
         self.answer_dtype = answer_dtype
         self._example: Any = None
-        _options(self.session_options)
+        onnx_options.session_options(self.session_options)
         if answer_dtype not in _TEXTS:
             raise InvalidValue(f"answer_dtype={answer_dtype!a:.60} is not known", hint="use 'str', 'object', or None")
 
@@ -94,13 +90,15 @@ class ONNX(Flavor):
     def read(self, home: Path, config: Config) -> Any:
         """A session of ONNX Runtime."""
         data, outside = _checked(home, config)
-        options = _options(config.get("onnx_session_options"))
+        options = onnx_options.session_options(config.get("onnx_session_options"))
         # Tensors outside are found beside the graph's file, and a large graph is not held twice.
         by_name = outside or len(data) > _LARGE
         source: Any = str(verified_path(home / str(config["data"]))) if by_name else data
         del data
         try:
-            return onnxruntime.InferenceSession(source, options, providers=_available(config.get("providers")))
+            return onnxruntime.InferenceSession(
+                source, options, providers=onnx_options.available(config.get("providers"))
+            )
         except Exception as error:
             raise InvalidValue(
                 f"ONNX Runtime {onnxruntime.__version__} does not load {config['data']!a}: {error!s:.300}",
@@ -139,6 +137,10 @@ class ONNX(Flavor):
         return all(
             one.shape and not isinstance(one.shape[0], int) for one in [*model.get_inputs(), *model.get_outputs()]
         )
+
+    def runs_code(self, config: Config) -> str | None:
+        """A graph does not; providers and session options can, where they are more than numbers and switches."""
+        return onnx_options.why_code(config.get("providers"), config.get("onnx_session_options"))
 
     def signature(self, model: Any) -> ModelSignature | None:
         """The tensors that the graph declares; None where the example is a frame, or they are no plain tensors."""
@@ -192,52 +194,6 @@ def _copied(model: Any) -> Any:
     made = type(model)()
     made.CopyFrom(model)
     return made
-
-
-def _available(wanted: Any) -> list[Any]:
-    """The providers that are here, in the order they are wanted; the CPU at last."""
-    here = onnxruntime.get_available_providers()
-    wanted = list(wanted or DEFAULT_PROVIDERS)
-    found = [one for one in wanted if (one if isinstance(one, str) else one[0]) in here]
-    lost = [one for one in wanted if one not in found and one not in DEFAULT_PROVIDERS]
-    if lost:
-        warnings.warn(f"these providers are not available here: {lost}; available: {here}", stacklevel=4)
-    names = [one if isinstance(one, str) else one[0] for one in found]
-    # JSON and YAML know no tuples.
-    found = [one if isinstance(one, str) else (one[0], dict(one[1])) for one in found]
-    return found if "CPUExecutionProvider" in names else [*found, "CPUExecutionProvider"]
-
-
-def _options(given: Any) -> Any:
-    """ONNX Runtime's own options from those that are saved; raises `InvalidValue` naming one that is not known."""
-    options, given = onnxruntime.SessionOptions(), dict(given or {})
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    if threads.isdigit() and int(threads) > 0:
-        options.intra_op_num_threads = int(threads)
-    for name, value in given.items():
-        try:
-            _set(options, name, value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidValue(
-                f"onnx_session_options: {name}={value!r:.60} is not known",
-                hint="known: execution_mode, graph_optimization_level, intra_op_num_threads, inter_op_num_threads, "
-                "extra_session_config",
-            ) from error
-    return options
-
-
-def _set(options: Any, name: str, value: Any) -> None:
-    if name == "execution_mode":
-        options.execution_mode = getattr(onnxruntime.ExecutionMode, _MODES[str(value).lower()])
-    elif name == "graph_optimization_level":
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[int(value)])
-    elif name in {"intra_op_num_threads", "inter_op_num_threads"}:
-        setattr(options, name, int(value))
-    elif name == "extra_session_config":
-        for key, entry in value.items():
-            options.add_session_config_entry(str(key), str(entry))
-    else:
-        raise KeyError(name)
 
 
 def _specs(values: Any) -> Schema | None:

@@ -15,6 +15,11 @@ from pack.mlmodel import Model, digests
 from pack.pyfunc.load import inspect_code
 
 
+def tells_of_code(home: Path) -> bool:
+    """Whether `pack inspect` says that loading the model runs code; it runs none itself."""
+    return inspect_code(digests.check(home)) is not None
+
+
 class FlavorContract:
     """Tests of one flavor; `model()` makes a tiny real model, `rows()` data that it predicts."""
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import pack
-from pack.errors import Damaged, InvalidValue, SchemaMismatch
+from pack.errors import Damaged, InvalidValue, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -147,6 +147,58 @@ def test_providers_and_options_are_kept_and_used(tmp_path: Path) -> None:
     assert Model.load(tmp_path / "m").flavors["onnx"]["onnx_session_options"] == options
     with pytest.raises(InvalidValue, match="speed='high'"):
         pack.onnx.save_model(linear(), tmp_path / "n", onnx_session_options={"speed": "high"})
+
+
+def of_a_stranger(home: Path, **said: Any) -> Path:
+    """The model, its block saying something else."""
+    pack.onnx.save_model(linear(weights=np.ones((3, 500), "float32")), home, save_as_external_data=True)
+    described = Model.load(home).replace(pack=None)
+    described.flavors["onnx"].update(said)
+    (home / "MLmodel").write_text(described.to_yaml(), encoding="utf-8")
+    return home
+
+
+@pytest.mark.parametrize("name", ["collect_node_memory_stats_to_file", "model_external_initializers_file_folder_path"])
+def test_a_model_has_no_file_read_or_written_elsewhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "model.onnx.data").write_bytes(b"\1" * 6000)
+    place = tmp_path / ("secrets" if name.endswith("path") else "written")
+    options = {"extra_session_config": {f"session.{name}": str(place)}}
+    home = of_a_stranger(tmp_path / "m", onnx_session_options=options)
+    assert tells_of_code(home)
+    for trust in (None, "safe"):
+        with pytest.raises(Untrusted, match=name):
+            pack.pyfunc.load_model(home, trust=trust)
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["trt_extra_plugin_lib_paths", "backend_path", "user_compute_stream", "gpu_external_alloc"]
+)
+def test_a_model_has_no_library_loaded_and_no_address_called(tmp_path: Path, name: str) -> None:
+    home = of_a_stranger(tmp_path / "m", providers=[["CUDAExecutionProvider", {"device_id": 0, name: "evil"}]])
+    assert tells_of_code(home)
+    with pytest.raises(Untrusted, match=name):
+        pack.pyfunc.load_model(home)
+
+
+def test_numbers_and_switches_are_a_models_to_choose(tmp_path: Path) -> None:
+    entries = {"session.intra_op.allow_spinning": "0", "session.set_denormal_as_zero": "1"}
+    providers = [["CUDAExecutionProvider", {"device_id": 0, "gpu_mem_limit": 2**30}]]
+    options = {"extra_session_config": entries, "intra_op_num_threads": 1}
+    home = of_a_stranger(tmp_path / "m", providers=providers, onnx_session_options=options)
+    assert not tells_of_code(home)
+    session = pack.pyfunc.load_model(home, trust="safe").get_raw_model()
+    assert session.get_session_options().get_session_config_entry("session.set_denormal_as_zero") == "1"
+
+
+@pytest.mark.parametrize(
+    "said", [{"onnx_session_options": "x"}, {"onnx_session_options": {"extra_session_config": 1}}, {"providers": [5]}]
+)
+def test_options_that_make_no_sense_are_a_clear_error(tmp_path: Path, said: dict[str, Any]) -> None:
+    home = of_a_stranger(tmp_path / "m", **said)
+    with pytest.raises(InvalidValue, match=r"must be a dict|is no provider"):
+        pack.pyfunc.load_model(home, trust=True)
 
 
 def test_a_provider_that_is_not_here_is_named(tmp_path: Path) -> None:
