@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pack.errors import InvalidState, MissingPackage, NotFound
+from pack.errors import InvalidState, MissingPackage, NotFound, PackError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -28,18 +28,34 @@ class Entry:
     guest: str | None = None
 
     def load(self) -> Any:
-        """Import the object behind `module:attribute`; raises `MissingPackage` with the install command."""
+        """Import the object behind `module:attribute`.
+
+        Raises `MissingPackage` with the install command, `InvalidState` for a guest that fails in another way.
+        """
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if self.needs is None or (error.name or "").partition(".")[0] == "pack":
+        except Exception as error:
+            explained = self._explained(error)
+            if explained is None:
                 raise
-            raise missing(error.name or self.needs, self.needs) from error
-        except (ImportError, AttributeError) as error:
-            if self.guest is None:
-                raise
-            raise InvalidState(f"{self.target} cannot be imported: {error}", hint=f"update {self.guest}") from error
+            raise explained from error
+
+    def _explained(self, error: Exception) -> PackError | None:
+        """What the user is told where the import fails; None where the fault is ours."""
+        name = getattr(error, "name", None) or ""
+        if isinstance(error, ModuleNotFoundError) and self.needs and name.partition(".")[0] != "pack":
+            return missing(name or self.needs, self.needs)
+        if self.guest is None:
+            return None
+        return InvalidState(
+            f"{self.target} cannot be imported: {said(error)}", hint=f"update it: pip install -U {self.guest} packml"
+        )
+
+
+def said(error: Exception) -> str:
+    """The error as one line: its kind, and what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
 
 
 def missing(module: str, package: str) -> MissingPackage:
@@ -98,10 +114,13 @@ def _guest(point: EntryPoint) -> Entry:
     """
     package = point.dist.name if point.dist is not None else point.module
     try:
-        found = point.load()
-    except (ImportError, AttributeError) as error:
-        warnings.warn(f"{point.name!a} of the package {package} cannot be imported: {error}", stacklevel=2)
+        return _row(point.load(), package)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises, the other rows are there
+        warnings.warn(f"{point.name!a} of the package {package} cannot be imported: {said(error)}", stacklevel=2)
         return Entry(point.value, needs=package, guest=package)
+
+
+def _row(found: Any, package: str) -> Entry:
     if isinstance(found, Entry):
         return replace(found, guest=package)
     target = f"{found.__module__}:{found.__qualname__}"

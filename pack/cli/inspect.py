@@ -44,8 +44,7 @@ def describe(model_uri: str) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     report = digests.check(home)
     model = report.model
     try:
-        reason = inspect_code(report) if "python_function" in model.flavors else None
-        code = reason or "no"
+        code = inspect_code(report) or "no"
     except PackError as error:
         code = f"unknown: {error.message}"
     facts = {

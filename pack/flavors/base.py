@@ -44,6 +44,7 @@ class Flavor:
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
     # What a guest writes, for `pack flavors`: formats that are only data, and formats that can run code when read.
+    # Where it names neither, they are shown as unknown.
     data_formats: ClassVar[tuple[str, ...]] = ()
     code_formats: ClassVar[tuple[str, ...]] = ()
 

@@ -22,12 +22,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Listed:
-    """One flavor as it is here; `version` is None where its framework is not installed, then `install` says how."""
+    """One flavor as it is here; `version` is None where its framework is not installed, then `install` says how.
+
+    `formats` and `code` are None where the flavor, a guest, does not say.
+    """
 
     name: str
     version: str | None
-    formats: tuple[str, ...]
-    code: tuple[str, ...]
+    formats: tuple[str, ...] | None
+    code: tuple[str, ...] | None
     install: str | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +66,8 @@ def listed() -> Iterator[Listed]:
         versions = [version_of(one) for one in facts.distributions]
         here = None if None in versions else versions[0] if versions else ""
         install = f"pip install {FLAVORS[name].needs}" if here is None and FLAVORS[name].needs else None
-        yield Listed(name, here, (*facts.data, *facts.code), facts.code, install)
+        formats = (*facts.data, *facts.code)
+        yield Listed(name, here, formats or None, facts.code if formats else None, install)
 
 
 def _guest_facts(name: str) -> Facts:
@@ -74,4 +78,5 @@ def _guest_facts(name: str) -> Facts:
         flavor = row.load()
     except PackError:
         return Facts(distributions)
-    return Facts(distributions, data=tuple(flavor.data_formats), code=tuple(flavor.code_formats))
+    formats = {one: tuple(getattr(flavor, f"{one}_formats", ())) for one in ("data", "code")}
+    return Facts(distributions, **formats)

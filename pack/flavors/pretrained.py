@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pack.errors import InvalidValue, Untrusted
+from pack.errors import InvalidValue, PackError, Untrusted
 from pack.trust.admission import WAYS_FORWARD, active, read_bytes
 
-# What Hugging Face's libraries raise for a folder that they cannot read.
-ERRORS = (AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 _CODE = {".dll", ".py", ".pyc", ".so"}
 _WEIGHTS = re.compile(r"[\w.-]+\.safetensors(\.index\.json)?")
@@ -47,10 +45,10 @@ def reading(folder: Path, library: str) -> Iterator[None]:
     """What a library raises as it reads this folder becomes `InvalidValue`, without the place of the folder."""
     try:
         yield
+    except PackError:
+        raise
     except Exception as error:
-        # The readers of safetensors and of tokenizers raise errors of their own, which have no common base.
-        if type(error) is not Exception and not isinstance(error, ERRORS) and "afetensor" not in type(error).__name__:
-            raise
+        # The readers of safetensors, of tokenizers and of configs raise errors of their own, without a common base.
         said = str(error).replace(str(folder), folder.name)
         raise InvalidValue(
             f"{library} does not read {folder.name!a}: {said:.300}",

@@ -276,7 +276,7 @@ def _form(folder: Path, config: Config) -> str:
     form = config.get("serialization_format")
     if form is None:
         return "pickle" if folder.is_file() or (folder / _FILES["pickle"]).is_file() else "pt2"
-    if form not in _FILES:
+    if str(form) not in _FILES:
         raise InvalidValue(f"serialization_format {form!a:.40} is not known", hint="install a newer pack")
     return str(form)
 

@@ -259,7 +259,9 @@ def _inferred_requirements(written: _Written, extras: Extras, signature: ModelSi
         if locked is not None:
             return locked
     flavor = written.flavor
-    modules = {*flavor.packages, *flavor.modules(written.model, written.home, written.config)}
+    # A guest's own package reads the model; ours needs no line.
+    modules = {type(flavor).__module__, *flavor.packages}
+    modules |= flavor.modules(written.model, written.home, written.config)
     return envs.infer_requirements(modules | _modules_of(extras, signature))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,20 +72,17 @@ class SpaCy(Flavor):
         """The pipeline; one that is built by other functions than spaCy's own where the load policy allows it."""
         folder = home / str(config.get("data") or "model.spacy")
         described = _described(read_bytes(folder / "config.cfg"))
-        try:
+        with _reading(folder):
             _judge(described, folder.name)
             nlp = util.load_model_from_config(described, meta=util.get_model_meta(verified_path(folder)))
             return nlp.from_disk(folder)
-        except _WRONG as error:
-            raise InvalidValue(
-                f"{folder.name!a} is no pipeline that spaCy {spacy.__version__} loads: {error!s:.300}",
-                hint="install what the model needs (its requirements.txt), or the spaCy that saved it",
-            ) from error
 
     def runs_code_in(self, home: Path, config: Config) -> str | None:
         """Functions that are not spaCy's own are code."""
         folder = home / str(config.get("data") or "model.spacy")
-        foreign = _strange(_described(read_bytes(folder / "config.cfg")))
+        described = _described(read_bytes(folder / "config.cfg"))
+        with _reading(folder):
+            foreign = _strange(described)
         return _why(foreign) if foreign else None
 
     def predict(self, model: Any, rows: Any, params: Config) -> Any:
@@ -134,6 +132,18 @@ def _texts(rows: Any) -> list[Any]:
     if hasattr(rows, "tolist"):
         rows = (rows[:, 0] if rows.ndim == 2 and rows.shape[1] == 1 else rows).tolist()
     return [rows] if isinstance(rows, str) else list(rows)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """What spaCy, or a config of an odd shape, raises becomes `InvalidValue`."""
+    try:
+        yield
+    except _WRONG as error:
+        raise InvalidValue(
+            f"{folder.name!a} is no pipeline that spaCy {spacy.__version__} loads: {error!s:.300}",
+            hint="install what the model needs (its requirements.txt), or the spaCy that saved it",
+        ) from error
 
 
 def _described(data: bytes) -> Any:

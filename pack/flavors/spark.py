@@ -24,6 +24,7 @@ from pack.flavors.base import Config, Flavor
 from pack.flavors.spark_stages import inputs_of, output_of, params_of, stages_of, vector_inputs_of, whole_by_row
 from pack.mlmodel.frames import as_frame, need_pandas
 from pack.trust import spark_files
+from pack.trust.admission import active
 
 _FOLDER = "sparkml"
 _ROW = "__pack_row__"
@@ -80,6 +81,7 @@ class Spark(Flavor):
         if kind not in {"pyspark.ml.pipeline.PipelineModel", "pyspark.ml.PipelineModel"}:
             raise InvalidValue(f"{kind!a:.100} is not Spark's pipeline", hint="save the model again, as a pipeline")
         folder = spark_files.verified(home / str(config.get("model_data") or config["data"]))
+        _check_place_is_ours()
         session = _session()
         try:
             model = PipelineModel.load(self._place(session, folder.absolute(), config.get("dfs_tmpdir")))
@@ -165,6 +167,13 @@ def _session() -> Any:
         raise MissingPackage(
             f"Spark {pyspark.__version__} does not start: {error!s:.200}", hint="install Java 17 or newer"
         ) from error
+
+
+def _check_place_is_ours() -> None:
+    """Raise `InvalidValue` where the model itself says to which place Spark copies it: any place, of any system."""
+    admission = active()
+    if admission is not None and "dfs_tmpdir" in admission.model.flavors.get("spark", {}):
+        raise InvalidValue("the MLmodel file names a dfs_tmpdir, which only a reader chooses", hint="take it out")
 
 
 def _is_local(session: Any) -> bool:

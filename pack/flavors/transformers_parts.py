@@ -18,7 +18,7 @@ import transformers
 
 from pack.errors import InvalidValue
 from pack.flavors.base import Config
-from pack.flavors.pretrained import ERRORS, reading, require_plain
+from pack.flavors.pretrained import reading, require_plain
 from pack.trust.admission import read_bytes, verified_path
 
 BASES: dict[str, tuple[str, ...]] = {
@@ -123,8 +123,6 @@ def pipeline_of(task: str, parts: Mapping[str, Any], device: Any) -> Any:
         return transformers.pipeline(task, trust_remote_code=False, **parts, **more)
     except Exception as error:
         # A part that is missing is a bare Exception there.
-        if type(error) is not Exception and not isinstance(error, ERRORS):
-            raise
         raise InvalidValue(
             f"these parts make no {task} pipeline: {error!s:.300}", hint="give its tokenizer or processor along"
         ) from error

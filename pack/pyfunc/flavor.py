@@ -89,11 +89,12 @@ class PythonFunction(Flavor):
 
     def runs_code(self, config: Config) -> str | None:
         """A python model is code."""
-        if config.get("loader_module") == FROM_CODE:
+        loader = str(config.get("loader_module"))
+        if loader == FROM_CODE:
             return f"{_script_name(config)!a} is a script that defines the model"
-        if config.get("loader_module") in {PICKLED, CHAT}:
+        if loader in {PICKLED, CHAT}:
             return f"{str(config.get('python_model', _PICKLE))!a} is a pickle, which runs code when it is opened"
-        return f"its loader {str(config.get('loader_module'))[:100]!a} is code"
+        return f"its loader {loader[:100]!a} is code"
 
     def modules(self, model: Any, home: Path, config: Config) -> set[str]:
         """What the pickle or the script names."""

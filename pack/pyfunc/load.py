@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from pack.trust.admission import Admission, admit
 from pack.trust.policy import Policy, policy_for
 from pack.trust.records import is_remembered
 
+_FUNCTION = "python_function"
 # Loader modules of the format → flavors. They are names, and are never imported.
 LOADERS = {
-    "mlflow.pyfunc.model": "python_function",
-    "mlflow.pyfunc.loaders.code_model": "python_function",
-    "mlflow.pyfunc.loaders.chat_model": "python_function",
+    "mlflow.pyfunc.model": _FUNCTION,
+    "mlflow.pyfunc.loaders.code_model": _FUNCTION,
+    "mlflow.pyfunc.loaders.chat_model": _FUNCTION,
 }
 
 
@@ -72,13 +74,14 @@ def load_native(
     """
     home = local_path(model_uri, dst=dst_path)
     report = digests.check(home)
-    name = flavor or next((key for key in report.model.flavors if key != "python_function"), "python_function")
-    block = Block({**report.model.flavor(name), **(options or {})})
-    restored: Flavor = flavors.FLAVORS.load(name).restore(block, report.model.flavors.get("python_function", {}))
+    name = flavor or next((key for key in report.model.flavors if key != _FUNCTION), _FUNCTION)
+    if name in report.model.flavors and name not in flavors.FLAVORS:
+        raise _no_flavor(ascii(name))
+    restored, block = _native(report.model, name, options or {})
     admission = admit(home, policy_for(trust), restored.runs_code(block), report=report)
     with admission:
         native = restored.read_native(admission.home, block)
-    return as_given(native.model) if name == "python_function" else native
+    return as_given(native.model) if name == _FUNCTION else native
 
 
 def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:  # noqa: A002 - MLflow's name
@@ -93,13 +96,16 @@ def get_model_dependencies(model_uri: str | Path, format: str = "pip") -> str:  
 
 
 def inspect_code(report: digests.Report) -> str | None:
-    """Why loading this model as a python function runs code; None where it does not. Nothing is loaded.
+    """Why loading this model runs code, in any way that it can be loaded; None where it does not. Nothing is loaded.
 
     Raises `PackError` where that cannot be told: the framework is not installed, or the files are no model.
     """
-    flavor, config = _flavor_of(report.model, _python_function(report.model))
     with Admission(report.home, report.model, report.files, report.digest, policy_for("safe"), report.stamps):
-        return flavor.runs_code(config) or flavor.runs_code_in(report.home, config)
+        reasons = (
+            flavor.runs_code(config) or flavor.runs_code_in(report.home, config)
+            for flavor, config in _readers(report.model)
+        )
+        return next(filter(None, reasons), None)
 
 
 def is_own(model_uri: str | Path) -> bool:
@@ -116,15 +122,35 @@ def is_own(model_uri: str | Path) -> bool:
 def _python_function(model: Model) -> Config:
     if (model.metadata or {}).get("mlflow.model.isExternal") is True:
         raise BadRequest("this model lives elsewhere; its directory holds no payload")
-    return Block(model.flavor("python_function"))
+    return Block(model.flavor(_FUNCTION))
+
+
+def _readers(model: Model) -> Iterator[tuple[Flavor, Config]]:
+    """What can read this model here: as a python function, and as each of its frameworks knows it."""
+    names = [name for name in model.flavors if name != _FUNCTION and name in flavors.FLAVORS]
+    if _FUNCTION in model.flavors:
+        found = _flavor_of(model, _python_function(model))
+        yield found
+        names = [name for name in names if name != found[0].name]
+    elif not names:
+        raise _no_flavor(", ".join(map(ascii, model.flavors)))
+    for name in names:
+        yield _native(model, name, {})
+
+
+def _native(model: Model, name: str, options: Config) -> tuple[Flavor, Config]:
+    """The flavor of this name, and its own block of the MLmodel file with the reader's options laid over it."""
+    block = Block({**model.flavor(name), **options})
+    found: Flavor = flavors.FLAVORS.load(name).restore(block, model.flavors.get(_FUNCTION, {}))
+    return found, block
 
 
 def _flavor_of(model: Model, block: Config) -> tuple[Flavor, Config]:
     """The flavor that reads this model, and the config it reads it by."""
     loader = str(block.get("loader_module", ""))
     name = LOADERS.get(loader) or _named(loader)
-    if name is None or name == "python_function":
-        return flavors.FLAVORS.load("python_function").restore(block, block), block
+    if name is None or name == _FUNCTION:
+        return flavors.FLAVORS.load(_FUNCTION).restore(block, block), block
     config = Block(model.flavors.get(name) or _from_block(block))
     if block.get("config"):
         config.setdefault("config", block["config"])
@@ -139,9 +165,13 @@ def _named(loader: str) -> str | None:
         return None
     if name in flavors.FLAVORS:
         return name
+    raise _no_flavor(ascii(loader))
+
+
+def _no_flavor(shown: str) -> NotFound:
     known = ", ".join(sorted(flavors.FLAVORS))
-    raise NotFound(
-        f"no flavor here reads models of {loader!a}",
+    return NotFound(
+        f"no flavor here reads models of {shown:.200}",
         hint=f"install the package that adds it, which is among the model's requirements (pack inspect shows them); "
         f"flavors here: {known}",
     )

@@ -85,9 +85,10 @@ def load(path: Path, *, custom_objects: Mapping[str, Any], compiled: bool) -> An
 
 
 def why_code(path: Path, custom_objects: Mapping[str, Any]) -> str | None:
-    """Why reading this file runs code; None where it holds data only."""
+    """Why reading this file runs code, its own or what the model brings along; None where it holds data only."""
     found = findings(described(path)[0], custom_objects)
-    return found.code[0] if found.code else None
+    brought = [_brings(one) for one in found.foreign if _is_brought(active(), one.module)]
+    return next(iter([*found.code, *brought]), None)
 
 
 def findings(config: Any, custom_objects: Mapping[str, Any]) -> Findings:
@@ -179,9 +180,13 @@ def _of_bundle(path: Path, admission: Admission | None, found: Findings) -> dict
                 f"{path.name!a} needs {one.registered!a:.100}, which is none of Keras' own",
                 hint="import the code that registers it, give custom_objects, or save it with code_paths",
             )
-        admission = _require_code(path, admission, f"it needs {one.registered!a:.100} from the code it brings along")
+        admission = _require_code(path, admission, _brings(one))
         objects[one.registered] = objects[one.name] = _brought(admission, one)
     return objects
+
+
+def _brings(one: Foreign) -> str:
+    return f"it needs {one.registered!a:.100} from the code it brings along"
 
 
 def _is_brought(admission: Admission | None, module: str) -> bool:

@@ -18,10 +18,9 @@ import pandas as pd
 import pytest
 
 import pack
-from pack import flavors
 from pack.errors import InvalidValue, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
@@ -272,10 +271,6 @@ def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
         save(dense(), tmp_path / "m", save_model_kwargs={"zipped": False})
 
 
-def test_it_says_what_is_missing_where_keras_is_not_installed() -> None:
-    assert flavors.FLAVORS["keras"].needs == "keras tensorflow"
-
-
 def test_all_kinds_of_own_layers_load_in_safe_mode(tmp_path: Path) -> None:
     layers = keras.layers
     given = keras.Input((8, 8, 3))
@@ -359,6 +354,7 @@ def test_a_layer_comes_from_the_code_that_travels_along(tmp_path: Path, monkeypa
     canary.unlink()
     with pytest.raises(Untrusted, match="Tripling"):
         pack.pyfunc.load_model(tmp_path / "m", trust="safe")
+    assert tells_of_code(tmp_path / "m")
     assert not canary.exists()
     assert same(pack.pyfunc.load_model(tmp_path / "m", trust=True).predict(rows()), rows() * 3)
     assert canary.exists()
@@ -397,6 +393,7 @@ def test_a_smuggled_lambda_never_runs(tmp_path: Path, disguise: dict[str, Any], 
         pack.pyfunc.load_model(tmp_path / "m")
     with pytest.raises(Untrusted, match="Lambda"):
         pack.keras.load_model(tmp_path / "m", **options)
+    assert tells_of_code(tmp_path / "m")
     assert not canary.exists()
 
 
@@ -426,6 +423,7 @@ def test_what_is_not_keras_own_is_never_imported(tmp_path: Path, layer: dict[str
 @pytest.mark.parametrize("name", ["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "Lambda"])
 def test_layers_that_bring_code_are_refused(tmp_path: Path, name: str) -> None:
     changed(save(dense(), tmp_path / "m"), with_layer(module="keras.layers", class_name=name, config={"name": "x"}))
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match=name):
         pack.pyfunc.load_model(tmp_path / "m")
 

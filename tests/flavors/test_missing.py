@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-NAMES = sorted(FLAVORS.keys() - {"python_function"})
+NAMES = sorted(name for name, row in FLAVORS.items() if row.guest is None and name != "python_function")
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 # A Python in which none of the frameworks can be found.
 SCRIPT = """

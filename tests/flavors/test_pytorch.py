@@ -18,7 +18,7 @@ import pack
 from pack.errors import Damaged, InvalidValue, MissingPackage, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
 from pack.trust import payloads
-from tests.contracts.flavor import FlavorContract, FlavorInterop, same
+from tests.contracts.flavor import FlavorContract, FlavorInterop, same, tells_of_code
 
 torch = pytest.importorskip("torch")
 
@@ -527,6 +527,7 @@ def test_a_pickle_is_not_opened(tmp_path: Path, trust: str) -> None:
         (tmp_path / "m" / "MLmodel").write_text(described.replace(flavors=flavors).to_yaml(), encoding="utf-8")
         with pytest.raises(pack.PackError):
             pack.pyfunc.load_model(tmp_path / "m", trust=trust)
+        assert tells_of_code(tmp_path / "m") is (form != "pt2")
     assert not (tmp_path / "canary").exists()
 
 
@@ -622,6 +623,7 @@ def test_a_hostile_program_is_refused_before_pytorch_sees_it(
     for load in (pack.pyfunc.load_model, pack.load_model):
         with pytest.raises(Untrusted):
             load(saved, trust="safe")
+    assert tells_of_code(saved)
     assert not seen
     assert not (tmp_path / "canary").exists()
 
@@ -672,6 +674,7 @@ def test_an_archive_that_holds_a_pickle_or_a_library_is_refused(saved: Path, tmp
     for load in (pack.pyfunc.load_model, pack.load_model):
         with pytest.raises(Untrusted):
             load(saved, trust="safe")
+    assert tells_of_code(saved)
     assert not (tmp_path / "canary").exists()
 
 

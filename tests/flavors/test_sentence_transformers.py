@@ -15,7 +15,7 @@ import pytest
 import pack
 from pack.errors import InvalidValue, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 from tests.flavors.huggingface import bert, edit, tokenizer, unseal
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -141,6 +141,7 @@ def test_a_module_that_the_model_names_is_never_imported(tmp_path: Path, kind: A
     for load in (pack.pyfunc.load_model, pack.sentence_transformers.load_model):
         with pytest.raises(Untrusted, match="not trusted"):
             load(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     assert not (tmp_path / "canary").exists()
 
 
@@ -172,6 +173,7 @@ def test_a_configuration_cannot_have_other_code_run(tmp_path: Path, name: str, v
     saved(tmp_path / "m", models.Dense(16, 4))
     edit(tmp_path / "m" / FOLDER / name, **values)
     unseal(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match="not trusted"):
         pack.pyfunc.load_model(tmp_path / "m")
 
@@ -185,6 +187,7 @@ def test_pickled_weights_are_not_opened(tmp_path: Path, place: str) -> None:
     weights.unlink()
     weights.with_name("pytorch_model.bin").write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     unseal(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match="pickle"):
         pack.pyfunc.load_model(tmp_path / "m")
     assert not canary.exists()

@@ -14,9 +14,10 @@ import pytest
 
 import pack
 from pack import flavors
+from pack.cli.inspect import describe
 from pack.errors import Damaged, InvalidValue, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 
 pytest.importorskip("spacy")
 import catalogue  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -218,8 +219,29 @@ def test_a_config_names_nothing_but_spacys_own(tmp_path: Path, canary: Path, kin
             with pytest.raises(pack.PackError, match=r"names|no config") as raised:
                 load(home, trust=trust)
             assert isinstance(raised.value, (Untrusted, InvalidValue))
+            assert tells_of_code(home) is isinstance(raised.value, Untrusted)
     assert not canary.exists()
     assert "evil_package" not in sys.modules
+
+
+def test_a_pipeline_that_predicts_nothing_is_inspected_too(tmp_path: Path, canary: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_spacy_component")
+    pack.save_model(nlp, tmp_path / "m")
+    assert list(Model.load(tmp_path / "m").flavors) == ["spacy"]
+    assert tells_of_code(tmp_path / "m")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ['[nlp]\nlang = "qq"', '[nlp]\nlang = "en"\n[components]\na = 5', "[nlp]\n[components]\na = 5", "nlp = 5"]
+)
+def test_a_config_of_an_odd_shape_is_neither_judged_nor_opened(tmp_path: Path, text: str) -> None:
+    home = tampered(tmp_path / "m")
+    (home / "model.spacy" / "config.cfg").write_text(text, encoding="utf-8")
+    assert str(describe(str(home))[0]["loading_runs_code"]).startswith("unknown")
+    with pytest.raises(InvalidValue):
+        pack.load_model(home, trust=True)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, swaps in HOSTILE.items() if "test_spacy.canary" in str(swaps)])

@@ -21,7 +21,7 @@ import pack
 from pack import flavors
 from pack.errors import Damaged, InvalidValue, NotFound, PackError, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 
 pyspark = pytest.importorskip("pyspark")
 pytestmark = [
@@ -312,6 +312,17 @@ def test_a_folder_that_workers_share_is_used_where_it_is_given(tmp_path: Path) -
     assert column(found, rows()) == column(classifier(), rows())
 
 
+@pytest.mark.parametrize("load", [pack.pyfunc.load_model, pack.load_model])
+def test_a_model_does_not_choose_the_folder_that_it_is_copied_to(tmp_path: Path, load: Any) -> None:
+    copied(tmp_path / "m")
+    described = Model.load(tmp_path / "m").replace(pack=None)
+    described.flavors["spark"]["dfs_tmpdir"] = f"file://{tmp_path / 'elsewhere'}"
+    (tmp_path / "m" / "MLmodel").write_text(described.to_yaml(), encoding="utf-8")
+    with pytest.raises(InvalidValue, match="names a dfs_tmpdir"):
+        load(tmp_path / "m", trust=True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_what_is_not_fitted_is_a_clear_error(tmp_path: Path) -> None:
     from pyspark.ml import Pipeline
 
@@ -363,6 +374,7 @@ def test_a_class_that_the_metadata_name_is_not_loaded(
     for load in (pack.pyfunc.load_model, pack.load_model):
         with pytest.raises(Untrusted, match="not trusted"):
             load(home, trust="safe")
+    assert tells_of_code(home)
     assert not (tmp_path / "canary").exists()
 
 
@@ -405,8 +417,10 @@ def test_files_that_spark_does_not_write_are_not_given_to_it(tmp_path: Path, nam
     copied(tmp_path / "m")
     (tmp_path / "m" / name).parent.mkdir(exist_ok=True, parents=True)
     (tmp_path / "m" / name).write_bytes(b"{}")
+    home = rewritten(tmp_path / "m", str)
+    assert tells_of_code(home)
     with pytest.raises(Untrusted, match=Path(name).name.split(".")[0]):
-        pack.pyfunc.load_model(rewritten(tmp_path / "m", str), trust="safe")
+        pack.pyfunc.load_model(home, trust="safe")
 
 
 def test_a_class_that_a_table_names_is_not_loaded(tmp_path: Path) -> None:
@@ -419,8 +433,10 @@ def test_a_class_that_a_table_names_is_not_loaded(tmp_path: Path) -> None:
     schema = {"type": "struct", "fields": [{"name": "a", "type": {"type": "udt", "class": "evil.Type"}}]}
     values = pa.table({"a": [1]}).replace_schema_metadata({key: json.dumps(schema)})
     parquet.write_table(values, path)
+    home = rewritten(tmp_path / "m", str)
+    assert tells_of_code(home)
     with pytest.raises(Untrusted, match=r"evil\.Type"):
-        pack.pyfunc.load_model(rewritten(tmp_path / "m", str), trust="safe")
+        pack.pyfunc.load_model(home, trust="safe")
     path.write_bytes(b"PAR1 nothing of this kind PAR1")
     with pytest.raises(InvalidValue, match="not a parquet file"):
         pack.pyfunc.load_model(rewritten(tmp_path / "m", str), trust="safe")

@@ -17,7 +17,7 @@ import pack
 from pack import flavors
 from pack.errors import Damaged, InvalidValue, SchemaMismatch, Untrusted
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -196,6 +196,7 @@ def test_a_program_behind_a_block_that_hides_it_is_refused(tmp_path: Path) -> No
     (tmp_path / "m" / "data" / "model.keras").unlink()
     tf.saved_model.save(Product(), str(tmp_path / "m" / "data" / "model"))
     unsealed(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match="SavedModel"):
         pack.pyfunc.load_model(tmp_path / "m")
     assert same(pack.pyfunc.load_model(tmp_path / "m", trust=True).predict(rows()), rows() @ KERNEL)
@@ -284,6 +285,7 @@ def test_a_lambda_in_hdf5_never_runs(tmp_path: Path) -> None:
         for load in (pack.pyfunc.load_model, pack.load_model):
             with pytest.raises(Untrusted, match="Lambda"):
                 load(home)
+        assert tells_of_code(home)
     assert not canary.exists()
 
 

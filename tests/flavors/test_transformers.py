@@ -18,7 +18,7 @@ import pack
 from pack.errors import Damaged, InvalidValue, SchemaMismatch, Untrusted
 from pack.flavors import detect
 from pack.mlmodel import Model
-from tests.contracts.flavor import FlavorInterop, same
+from tests.contracts.flavor import FlavorInterop, same, tells_of_code
 from tests.flavors.huggingface import bert, edit, gpt, picture, pipe, tokenizer, unseal
 
 torch = pytest.importorskip("torch")
@@ -440,6 +440,7 @@ def test_code_that_a_model_brings_does_not_run_in_safe_mode(tmp_path: Path, kind
             load(tmp_path / "m", trust="safe")
         with pytest.raises(Untrusted, match="not trusted"):
             load(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     assert not canary.exists()
 
 
@@ -482,6 +483,7 @@ def test_a_configuration_cannot_have_other_code_run(tmp_path: Path, values: dict
     saved("fill-mask", tmp_path / "m")
     edit(tmp_path / "m" / "model" / "config.json", **values)
     unseal(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match="not trusted"):
         pack.pyfunc.load_model(tmp_path / "m")
 
@@ -505,6 +507,7 @@ def test_pickled_weights_are_not_opened(tmp_path: Path, name: str) -> None:
     canary = tmp_path / "canary"
     weights.with_name(name).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     unseal(tmp_path / "m")
+    assert tells_of_code(tmp_path / "m")
     with pytest.raises(Untrusted, match="pickle"):
         pack.pyfunc.load_model(tmp_path / "m")
     assert not canary.exists()
