@@ -78,14 +78,20 @@ def main() -> None:
 def _lines(repeat: int, flavors: set[str]) -> Iterator[Line]:
     import mlflow
 
-    for case in _cases():
-        if case.flavor not in flavors:
-            continue
-        print(f"\r{type(case).__name__[4:]:50}", end="", file=sys.stderr, flush=True)
-        # Spark and H2O predict in a process of their own, which their tests know how to start.
-        engine = getattr(sys.modules[type(case).__module__], "running", contextlib.nullcontext)
-        with tempfile.TemporaryDirectory() as folder, _elsewhere(Path(folder)), _quiet(), engine():
-            yield _measured(case, mlflow, Path(folder), repeat)
+    # Spark and H2O predict in a process of their own, which their tests know how to start. It stays to the end, since
+    # MLflow remembers the first one that it saw.
+    started: set[str] = set()
+    with contextlib.ExitStack() as engines:
+        for case in _cases():
+            if case.flavor not in flavors:
+                continue
+            print(f"\r{type(case).__name__[4:]:50}", end="", file=sys.stderr, flush=True)
+            module = type(case).__module__
+            if module not in started:
+                started.add(module)
+                engines.enter_context(getattr(sys.modules[module], "running", contextlib.nullcontext)())
+            with tempfile.TemporaryDirectory() as folder, _elsewhere(Path(folder)), _quiet():
+                yield _measured(case, mlflow, Path(folder), repeat)
     print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
 
 
