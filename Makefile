@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install fix check test test-flavors test-faults demo benchmarks benchmarks-flavors benchmarks-serving clean
+.PHONY: help install fix check test test-flavors test-faults demo benchmarks benchmarks-flavors benchmarks-images benchmarks-serving clean
 
 help: ## show these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -46,6 +46,9 @@ benchmarks: install $(PEER)/.done ## ratios against MLflow, measured in one run
 
 benchmarks-flavors: $(FLAVORS)/.done ## size, time to save and time to load of every flavor, beside MLflow's
 	$(FLAVORS)/bin/python -m benchmarks.flavors $(ARGS)
+
+benchmarks-images: install $(PEER)/.done ## images beside those of MLflow's Dockerfile, in a real Docker engine
+	$(BIN)/python -m benchmarks.images --peer $(PEER)/bin/python $(ARGS)
 
 benchmarks-serving: $(VENV)/.bench $(PEER)/.tuned $(SERVERS:=/.done) ## requests a second beside a hand-written app and three servers
 	$(BIN)/python -m benchmarks.serving $(ARGS)

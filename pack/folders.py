@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pack.errors import StorageFailed
+
 # Elsewhere folders cannot be opened, and need no flush.
 POSIX = os.name == "posix"
 
@@ -17,6 +19,24 @@ def make(folder: Path, mode: int = 0o777) -> None:
         make(folder.parent)
     folder.mkdir(mode=mode, exist_ok=True)
     flush(folder.parent)
+
+
+def private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user only."""
+    if not folder.is_dir():
+        private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def check_owner(folder: Path) -> None:
+    """See that nobody else can read or write in a folder, whoever made it; raises `StorageFailed` for another's."""
+    status = folder.stat()
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        raise StorageFailed(
+            f"the cache in {str(folder)!a} belongs to another user", hint="PACK_CACHE_DIR names another folder for it"
+        )
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
 
 
 def flush(place: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pack.errors import InvalidValue
+from pack.errors import InvalidValue, StorageFailed
 
 T = TypeVar("T")
 
@@ -79,6 +79,17 @@ def _digests(text: str) -> frozenset[str]:
     if not all(re.fullmatch("[0-9a-f]{64}", one) for one in found):
         raise ValueError("expected digests of 64 hexadecimal digits, as pack verify prints them")
     return found
+
+
+def _files(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part).expanduser() for part in text.split(os.pathsep) if part.strip())
+
+
+def _identities(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.strip().rpartition("=") for part in text.split(",") if part.strip()]
+    if not all(identity.strip() and issuer.strip() for identity, _, issuer in pairs):
+        raise ValueError("expected IDENTITY=ISSUER, with commas between several")
+    return tuple((identity.strip(), issuer.strip()) for identity, _, issuer in pairs)
 
 
 def _size(text: str) -> int:
@@ -167,6 +178,21 @@ trust = Setting[str](
 trust_digests = Setting[frozenset[str]](
     "PACK_TRUST_DIGESTS", _digests, frozenset(), "digests (SHA-256) of models that may run their code, by default"
 )
+trust_keys = Setting[tuple[Path, ...]](
+    "PACK_TRUST_KEYS", _files, (), "files of public keys whose signatures let a model run its code"
+)
+trust_certificates = Setting[tuple[Path, ...]](
+    "PACK_TRUST_CERTIFICATES", _files, (), "files of certificate authorities that name who may sign models"
+)
+trust_identities = Setting[tuple[tuple[str, str], ...]](
+    "PACK_TRUST_IDENTITIES", _identities, (), "who may sign models keyless, as IDENTITY=ISSUER"
+)
+trust_sigstore = Setting[Path | None](
+    "PACK_TRUST_SIGSTORE", Path, None, "a Sigstore trust configuration, for another instance or without a network"
+)
+signing_password = Setting[str | None](
+    "PACK_SIGNING_PASSWORD", str, None, "the password of the private key that pack sign signs with"
+)
 state_dir = Setting[Path | None]("PACK_STATE_DIR", Path, None, "where this user's trust records are kept")
 model_config = Setting[dict[str, Any]](
     "PACK_MODEL_CONFIG", _json_object, {}, "a JSON object laid over a model's config", "MLFLOW_PYFUNC_INFERENCE_CONFIG"
@@ -198,6 +224,22 @@ serve_workers = Setting[int](
 serve_keys = Setting[tuple[str, ...]](
     "PACK_SERVE_KEYS", _words, (), "the keys that callers of a server may show, with spaces or commas between them"
 )
+serve_hosts = Setting[tuple[str, ...]](
+    "PACK_ALLOWED_HOSTS", _words, (), "further names that a server answers for, with spaces or commas between them"
+)
+model_name = Setting[str | None]("PACK_MODEL_NAME", str, None, "the name under which a container serves its model")
+model_uri = Setting[str | None]("PACK_MODEL_URI", str, None, "the model that a container serves, where it is another")
+predict_route = Setting[str | None](
+    "PACK_PREDICT_ROUTE", str, None, "a further path that a server scores at", "AIP_PREDICT_ROUTE"
+)
+health_route = Setting[str | None](
+    "PACK_HEALTH_ROUTE", str, None, "a further path that a server tells its health at", "AIP_HEALTH_ROUTE"
+)
+serve_drain = Setting[int](
+    "PACK_SERVE_DRAIN", _number, 30, "seconds that requests in flight have when a server is to stop"
+)
+log_format = Setting[str]("PACK_LOG_FORMAT", _one_of("text", "json"), "text", "how a server writes its log")
+access_log = Setting[bool]("PACK_ACCESS_LOG", _flag, False, "write a line of JSON for each request")
 detect_lock = Setting[bool](
     "PACK_DETECT_LOCK",
     _flag,
@@ -241,6 +283,21 @@ tracking_password = Setting[str | None](
 tracking_token = Setting[str | None](
     "PACK_TRACKING_TOKEN", str, None, "a token for the tracking server, in place of the two", "MLFLOW_TRACKING_TOKEN"
 )
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: `PACK_CACHE_DIR`, or this user's cache folder."""
+    given = cache_dir()
+    if given is not None:
+        return given.expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    found = user_cache_path("pack-models")
+    if not found.is_absolute():
+        raise StorageFailed(
+            "this user has no home folder to keep downloads in", hint="PACK_CACHE_DIR names another folder for them"
+        )
+    return found
 
 
 def all_settings() -> list[Setting[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -30,10 +31,24 @@ def load(data: bytes | str, what: str) -> Any:
         raise InvalidValue(f"{what} is not plain YAML: {_where(error)}", hint="only plain values are read") from error
 
 
-def dump(value: Any, *, sort_keys: bool = True) -> str:
-    """Block-style YAML; raises `InvalidValue` for values that YAML cannot hold."""
+class _GuardedDumper(_Dumper):  # type: ignore[misc]
+    """Quotes texts, too, that only other readers of YAML take for numbers or booleans."""
+
+
+# Go's reader, which Kubernetes has, follows YAML 1.2 in numbers and 1.1 in booleans.
+_GuardedDumper.add_implicit_resolver(
+    "!other", re.compile(r"(?:[yYnN]|[-+]?[0-9.][0-9._eEoO+-]*)\Z"), list("yYnN-+.0123456789")
+)
+
+
+def dump(value: Any, *, sort_keys: bool = True, guarded: bool = False) -> str:
+    """Block-style YAML; raises `InvalidValue` for values that YAML cannot hold.
+
+    `guarded` quotes texts such as `1e3` and `y`, which other readers than ours take for something else.
+    """
+    dumper = _GuardedDumper if guarded else _Dumper
     try:
-        text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=sort_keys)
+        text: str = yaml.dump(value, Dumper=dumper, default_flow_style=False, allow_unicode=True, sort_keys=sort_keys)
     except yaml.YAMLError as error:
         raise InvalidValue(
             "this cannot be written as YAML", hint="use text, numbers, booleans, dates, lists and dicts"

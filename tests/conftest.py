@@ -24,3 +24,10 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PACK_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(world)
     return world
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud where nothing was built or run, as nobody reads which tests were skipped."""
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []) if report.longrepr}
+    for reason in sorted(one for one in reasons if "NO DOCKER ENGINE" in one):
+        terminalreporter.write_sep("!", reason.removeprefix("Skipped: "), red=True, bold=True)

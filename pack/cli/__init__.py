@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,8 @@ COMMANDS = {
     "inspect": ("pack.cli.inspect:inspect", "Show what a model is, without loading it."),
     "verify": ("pack.cli.verify:verify", "Compare a model with its digests, without loading it."),
     "env": ("pack.cli.env:env", "What a model needs to run: check it here, lock it for anywhere."),
+    "sign": ("pack.cli.sign:sign", "Sign a model: with a key, a certificate, or keyless."),
+    "sbom": ("pack.cli.sbom:sbom", "Write a model's bill of materials (CycloneDX)."),
     "flavors": ("pack.cli.flavors:flavors", "The kinds of models, and what is installed for them."),
     "convert": ("pack.cli.convert:convert", "Make an ONNX model of one, proved to answer alike."),
     "diff": ("pack.cli.diff:diff", "Compare the signatures of two models."),
@@ -58,6 +61,14 @@ class LazyGroup(click.Group):
         own = [(name, one.get_short_help_str(limit=90)) for name, one in self.commands.items() if not one.hidden]
         with formatter.section("Commands"):
             formatter.write_dl([*own, *((name, line) for name, (_, line) in self.table.items())])
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+        """The context of a call, which remembers the arguments of one that is not the process's own."""
+        given = None if args == sys.argv[1:] else list(args)
+        context = super().make_context(info_name, args, *rest, **extra)
+        if context.parent is None:
+            context.meta["pack.arguments"] = given
+        return context
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error of ours or of the disk is a message and a hint on stderr, and exit code 1."""

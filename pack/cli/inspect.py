@@ -60,6 +60,7 @@ def describe(model_uri: str) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
         "digest": report.digest,
         "sealed": report.sealed,
         "intact": report.intact,
+        "signed": (home / digests.SIGNATURE).is_file(),
         "requirements": list(read_environment(home).requirements),
         "metadata": model.metadata,
         "signature": model.signature.to_dict() if model.signature else None,

@@ -20,18 +20,34 @@ _TOLD = {
     "cert": "SSL_CERT_FILE",
     "trusted-host": "UV_INSECURE_HOST",
 }
+# Every variable that names a place where packages come from.
+_PLACES = {
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"),
+}
 _MANY = {"UV_FIND_LINKS": ",", "UV_INDEX": " ", "UV_INSECURE_HOST": " "}
 
 
-def environment(world: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for uv: this process's, and what pip is told there or in its files, unless uv is told itself."""
+def environment(world: Mapping[str, str] | None = None, *, wheelhouse: Path | None = None) -> dict[str, str]:
+    """The environment for uv: this process's, and what pip is told there or in its files, unless uv is told itself.
+
+    With a wheelhouse, a folder of wheels, uv and pip look there and nowhere else.
+    """
     found = dict(os.environ if world is None else world)
+    if wheelhouse is not None:
+        return _only(wheelhouse, found)
     told = {**_of_files(found), **_of_variables(found)}
     for option, variable in _TOLD.items():
         value = told.get(option, "").split()
         if value and variable not in found:
             found[variable] = _MANY.get(variable, " ").join(value)
     return found
+
+
+def _only(wheelhouse: Path, world: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in world.items() if name not in _PLACES}
+    folder = str(wheelhouse.absolute())
+    return kept | {"UV_NO_INDEX": "1", "UV_FIND_LINKS": folder, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder}
 
 
 def _of_variables(world: Mapping[str, str]) -> dict[str, str]:

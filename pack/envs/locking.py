@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pack.envs import indexes
+from pack.envs import indexes, solved
 from pack.envs.requirements import check_line, name_of
 from pack.envs.targets import PLATFORMS, Target
 from pack.errors import InvalidValue, MissingPackage, Unavailable
@@ -37,6 +37,10 @@ class Pin:
     version: str
     hashes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """The line of a lock."""
+        return " \\\n    ".join([f"{self.name}=={self.version}", *(f"--hash=sha256:{one}" for one in self.hashes)])
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -54,7 +58,7 @@ class Lock:
             f"# target {self.target.python} {self.target.platform}",
             f"# of {self.source}",
         ]
-        return "\n".join([*head, *map(_written, self.packages)]) + "\n"
+        return "\n".join([*head, *map(str, self.packages)]) + "\n"
 
     @property
     def digest(self) -> str:
@@ -63,17 +67,27 @@ class Lock:
 
     def fits(self, lines: Sequence[str]) -> bool:
         """Whether it was solved from these lines."""
-        return self.source == _digest_of(lines)
+        return self.source == digest_of_lines(lines)
 
 
-def lock(lines: Sequence[str], target: Target, *, constraints: Sequence[str] = ()) -> Lock:
-    """Solve requirement lines for a target.
+def lock(
+    lines: Sequence[str], target: Target, *, constraints: Sequence[str] = (), wheelhouse: Path | None = None
+) -> Lock:
+    """Solve requirement lines for a target; from a wheelhouse, a folder of wheels, instead of an index if one is given.
+
+    What an index answered is kept for ten minutes.
 
     Raises `InvalidValue` for lines that are no plain requirements (options, paths, addresses), or that no set of wheels
     fulfils; `MissingPackage` without uv; `Unavailable` where the index does not answer.
     """
     wanted, limits = [plain_line(line) for line in lines], [plain_line(line) for line in constraints]
-    return Lock(target, _digest_of(lines), _pins(_solved(wanted, limits, target)))
+
+    def solve() -> str:
+        return _solved(wanted, limits, target, wheelhouse)
+
+    question = (target.name, *wanted, "but", *limits)
+    answer = solve() if wheelhouse is not None else solved.kept(question, indexes.environment(), solve)
+    return Lock(target, digest_of_lines(lines), _pins(answer))
 
 
 def read_lock(text: str, *, shown: str = "the lock") -> Lock:
@@ -97,12 +111,9 @@ def plain_line(line: str) -> str:
     return text
 
 
-def _digest_of(lines: Sequence[str]) -> str:
+def digest_of_lines(lines: Sequence[str]) -> str:
+    """The SHA-256 by which a lock knows the lines that it was solved from, in any order."""
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def _written(pin: Pin) -> str:
-    return " \\\n    ".join([f"{pin.name}=={pin.version}", *(f"--hash=sha256:{one}" for one in pin.hashes)])
 
 
 def _pins(text: str) -> tuple[Pin, ...]:
@@ -117,7 +128,7 @@ def _pins(text: str) -> tuple[Pin, ...]:
     return tuple(sorted(found, key=lambda one: one.name.lower()))
 
 
-def _solved(lines: list[str], constraints: list[str], target: Target) -> str:
+def _solved(lines: list[str], constraints: list[str], target: Target, wheelhouse: Path | None) -> str:
     """What uv answers, run in a folder of its own, so that no project's settings are read but the user's."""
     with tempfile.TemporaryDirectory(prefix="pack-lock-") as folder:
         wanted, limits = Path(folder) / "requirements.in", Path(folder) / "constraints.txt"
@@ -128,13 +139,14 @@ def _solved(lines: list[str], constraints: list[str], target: Target) -> str:
             *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--only-binary", ":all:"),
             *("--python-version", target.python, "--python-platform", PLATFORMS[target.platform]),
         ]
-        return _run(words, Path(folder), target)
+        return _run(words, Path(folder), target, wheelhouse)
 
 
-def _run(words: list[str], folder: Path, target: Target) -> str:
+def _run(words: list[str], folder: Path, target: Target, wheelhouse: Path | None) -> str:
+    world = indexes.environment(wheelhouse=wheelhouse)
     try:
         done = subprocess.run(
-            words, cwd=folder, env=indexes.environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+            words, cwd=folder, env=world, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"uv did not solve the lock within {SECONDS} s", hint="look at your index") from error

@@ -16,22 +16,28 @@ _NOT_NEEDED = {"mlflow", "mlflow-skinny", "mlflow-tracing", DISTRIBUTION}
 _PANDAS = "pandas"
 
 
+def needed_lines(requirements: Sequence[str]) -> list[str]:
+    """The lines that ours needs of a model's: MLflow's models are read without MLflow."""
+    return [line for line in requirements if name_of(line) not in _NOT_NEEDED]
+
+
 def serving_lines(requirements: Sequence[str], *, frames: bool) -> tuple[str, ...]:
     """The lines of such an environment. `frames` says whether the model takes data frames: then pandas is among them.
 
     >>> serving_lines(["mlflow==3.1", "scikit-learn==1.9.1"], frames=False)[0]
     'scikit-learn==1.9.1'
     """
-    own = [line for line in requirements if name_of(line) not in _NOT_NEEDED]
+    own = needed_lines(requirements)
     named = {name_of(line) for line in own}
     more = [line for line in _of_ourselves() if name_of(line) not in named]
     return (*own, *(line for line in more if frames or name_of(line) != _PANDAS))
 
 
-def lock_for(home: Path, target: Target, *, frames: bool) -> Lock:
+def lock_for(home: Path, target: Target, *, frames: bool, wheelhouse: Path | None = None) -> Lock:
     """The lock of an environment that serves the model in `home`; raises what `lock` does."""
     needed = read_environment(home)
-    return lock(serving_lines(needed.requirements, frames=frames), target, constraints=needed.constraints)
+    lines = serving_lines(needed.requirements, frames=frames)
+    return lock(lines, target, constraints=needed.constraints, wheelhouse=wheelhouse)
 
 
 def lines_for(home: Path, *, frames: bool) -> tuple[str, ...]:

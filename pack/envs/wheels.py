@@ -37,6 +37,14 @@ def wheel_of_pack(folder: Path) -> Path:
     return path
 
 
+def digest_of_pack() -> str:
+    """The SHA-256 of what the wheel would hold: it tells one state of the running pack from another."""
+    digest = hashlib.sha256(__version__.encode() + _metadata())
+    for name, data in _code():
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()
+
+
 def _code() -> Iterator[tuple[str, bytes]]:
     home = Path(__file__).parents[1]
     for path in sorted(home.rglob("*")):

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.flavors import onnx_options
 from pack.flavors.base import Config, Flavor
+from pack.flavors.onnx_runtime import onnxruntime
 from pack.mlmodel.schema import Schema, TensorSpec
 from pack.mlmodel.signature import ModelSignature
 from pack.trust.admission import read_bytes, verified_path

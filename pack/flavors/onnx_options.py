@@ -12,9 +12,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import onnxruntime
-
 from pack.errors import InvalidValue
+from pack.flavors.onnx_runtime import onnxruntime
 
 DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}

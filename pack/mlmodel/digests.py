@@ -24,8 +24,12 @@ Stamp: TypeAlias = tuple[int, int, int, int, int]
 ZEROS = "0" * 64
 MAX_FILES = 100_000
 _READ = "check the rights of the file, and the disk that it lies on"
-# Written by others into a model directory, and never loaded.
-_LEFT_OUT = {"registered_model_meta"}
+# The signature over these files (docs/trust.md): it cannot be among them, and is never read as part of the model.
+SIGNATURE = "model.sig"
+# MLflow writes this one into a model directory that it downloads.
+REGISTERED_MODEL_META = "registered_model_meta"
+# Written into a model directory after its digests, and never loaded.
+LEFT_OUT = (SIGNATURE, REGISTERED_MODEL_META)
 _SELF = re.compile(rb"^(  self: '?)([0-9a-f]{64})('?)$", re.MULTILINE)
 
 
@@ -119,7 +123,12 @@ def counts(name: str) -> bool:
     """Whether a file of a model directory is part of its digest: bytecode, and what others write there, is not."""
     *folders, _ = name.split("/")
     above = ["".join(f"{one}/" for one in folders[:place]) for place in range(len(folders))]
-    return name not in _LEFT_OUT and not any(map(_is_bytecode, folders, above))
+    return name not in LEFT_OUT and not any(map(_is_bytecode, folders, above))
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of one file's bytes; raises `StorageFailed` for a link."""
+    return _sha256(path)[0]
 
 
 def text_digest(text: str) -> str:
@@ -159,7 +168,7 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
             raise InvalidValue(
                 f"{name!a} is not a plain file", hint="a model directory holds neither links nor devices"
             )
-        elif name not in _LEFT_OUT and name != MLMODEL:
+        elif name not in LEFT_OUT and name != MLMODEL:
             yield name, Path(entry.path)
 
 

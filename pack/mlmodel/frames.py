@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from pack.plugins import missing
@@ -18,6 +19,12 @@ def need_pandas() -> Any:
     except ModuleNotFoundError as error:
         raise missing("pandas", "pandas") from error
     return pd
+
+
+@cache
+def has_pandas() -> bool:
+    """Whether pandas is installed; asks without importing it."""
+    return find_spec("pandas") is not None
 
 
 def is_frame(data: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pack.errors import InvalidValue, SchemaMismatch
 from pack.mlmodel import columns, csv_text, tables, tensors, wire
-from pack.mlmodel.frames import as_frame, dtypes_of, is_frame
+from pack.mlmodel.frames import as_frame, dtypes_of, has_pandas, is_frame
 from pack.mlmodel.nested import listed
 from pack.mlmodel.params import ParamSchema, ParamSpec, convert
 from pack.mlmodel.schema import ColSpec, Schema
@@ -99,7 +99,9 @@ class TensorPlan(Plan):
         return tensors.fit_tensors(self.schema, data)
 
     def wire_split(self, names: list[Any] | None, rows: list[list[Any]]) -> Any:
-        """A frame's values as the declared tensors."""
+        """A frame's values as the declared tensors; without pandas, straight from the rows."""
+        if not has_pandas():
+            return wire.tensors_of_table(self.schema, names, rows)
         return tensors.fit_tensors(self.schema, wire.tensor_frame(self.schema, names, rows))
 
     def wire_inputs(self, value: Any) -> Any:

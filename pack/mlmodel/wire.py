@@ -143,6 +143,22 @@ def tensor_frame(schema: Schema, names: list[Any] | None, rows: list[Any]) -> An
     return plain_frame(names, filled)
 
 
+def tensors_of_table(schema: Schema, names: list[Any] | None, rows: list[Any]) -> Any:
+    """The declared tensors from a table, without making a frame: its rows, or its columns by name."""
+    width = len(rows[0]) if rows and isinstance(rows[0], list) else 0
+    labels = [label(name) for name in (range(width) if names is None else names)]
+    check_unique(labels)
+    if Absent in kinds_in(rows):
+        _check_complete(labels, rows)
+    _check_rows(rows, len(labels))
+    specs: tuple[TensorSpec, ...] = schema.inputs  # type: ignore[assignment]
+    if specs[0].name is None:
+        single = len(labels) == 1 and specs[0].shape != (-1, 1)
+        return tensor_of(specs[0], [row[0] for row in rows] if single else rows)
+    columns = {str(name): [row[place] for row in rows] for place, name in enumerate(labels)}
+    return tensors_of(schema, {name: columns[name] for name in map(str, schema.input_names()) if name in columns})
+
+
 def plain_frame(names: list[Any] | None, rows: list[Any]) -> Any:
     """A frame for a model without columns declared: values as JSON gives them."""
     labels = list(range(len(rows[0]) if rows and isinstance(rows[0], list) else 0)) if names is None else names

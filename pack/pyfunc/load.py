@@ -100,7 +100,7 @@ def inspect_code(report: digests.Report) -> str | None:
 
     Raises `PackError` where that cannot be told: the framework is not installed, or the files are no model.
     """
-    with Admission(report.home, report.model, report.files, report.digest, policy_for("safe"), report.stamps):
+    with Admission(report, policy_for("safe")):
         reasons = (
             flavor.runs_code(config) or flavor.runs_code_in(report.home, config)
             for flavor, config in _readers(report.model)

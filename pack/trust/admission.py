@@ -15,11 +15,12 @@ from pack.errors import Damaged, InvalidValue, NotFound, StorageFailed, Untruste
 from pack.mlmodel import digests
 from pack.mlmodel.bundles import Bundle
 from pack.mlmodel.model import Model
-from pack.trust.policy import Policy
+from pack.trust.policy import Policy, Verdict
 
 WAYS_FORWARD = (
     "if you trust it: pass trust=True, --trust, or set PACK_TRUST=all; "
-    "or have it signed; or save it again in a format that runs no code (skops, models of native formats)"
+    "or have it signed (pack sign) by a key that PACK_TRUST_KEYS names; "
+    "or save it again in a format that runs no code (skops, models of native formats)"
 )
 _active: contextvars.ContextVar[Admission | None] = contextvars.ContextVar("pack_admission", default=None)
 
@@ -28,12 +29,8 @@ _active: contextvars.ContextVar[Admission | None] = contextvars.ContextVar("pack
 class Admission:
     """A verified model directory and what the policy lets it do; inside `with`, reading goes through it."""
 
-    home: Path
-    model: Model
-    files: dict[str, str]
-    digest: str
+    report: digests.Report
     policy: Policy
-    stamps: dict[str, digests.Stamp] = field(default_factory=dict, repr=False)
     _bundle: Bundle | None = field(default=None, repr=False)
     _handed: set[str] = field(default_factory=set, repr=False)
     _tokens: list[contextvars.Token[Admission | None]] = field(default_factory=list, repr=False)
@@ -49,10 +46,35 @@ class Admission:
         if error is None:
             self._check_handed()
 
+    @property
+    def home(self) -> Path:
+        """The directory."""
+        return self.report.home
+
+    @property
+    def model(self) -> Model:
+        """What its MLmodel file says."""
+        return self.report.model
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The digest of each file as it was verified: what a signature is of, and what reading compares with."""
+        return self.report.files
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole directory."""
+        return self.report.digest
+
     @cached_property
+    def verdict(self) -> Verdict:
+        """What the policy says of this model's code; asked once it matters: it looks at records and signatures."""
+        return self.policy.verdict(self.report)
+
+    @property
     def may_run_code(self) -> bool:
-        """Whether the policy lets this model run code; asked once it matters, as it costs a look at the records."""
-        return self.policy.may_run(self.home, self.digest)
+        """Whether the policy lets this model run code."""
+        return self.verdict.allowed
 
     def read(self, name: str) -> bytes:
         """The bytes of one file by its path in the model, as they were verified; raises `Damaged` if they changed."""
@@ -72,7 +94,9 @@ class Admission:
 
     def _check_handed(self) -> None:
         handed, self._handed = self._handed, set()
-        changed = [name for name in sorted(handed) if digests.stamp_of(self.home / name) != self.stamps.get(name)]
+        changed = [
+            name for name in sorted(handed) if digests.stamp_of(self.home / name) != self.report.stamps.get(name)
+        ]
         if changed:
             raise Damaged(
                 f"{', '.join(map(ascii, changed[:5]))} changed between being verified and being read",
@@ -89,7 +113,8 @@ class Admission:
     def require_code(self, what: str, reason: str) -> None:
         """Raise `Untrusted` where the policy does not let this model run code."""
         if not self.may_run_code:
-            raise Untrusted(f"{what} was not loaded: {reason}, and this model is not trusted", hint=WAYS_FORWARD)
+            why = f": {self.verdict.reason}" if self.verdict.reason else ""
+            raise Untrusted(f"{what} was not loaded: {reason}, and this model is not trusted{why}", hint=WAYS_FORWARD)
 
 
 def admit(
@@ -102,7 +127,7 @@ def admit(
     """
     report = report or digests.check(home)
     report.raise_if_damaged()
-    admission = Admission(home, report.model, report.files, report.digest, policy, report.stamps)
+    admission = Admission(report, policy)
     if runs_code:
         admission.require_code("the model", runs_code)
     return admission

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -249,3 +252,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(onnxruntime, "InferenceSession", swapped)
     with pytest.raises(Damaged, match=r"model\.onnx\.data.* changed"):
         pack.pyfunc.load_model(tmp_path / "m")
+
+
+def test_nothing_is_reported_and_no_identifier_is_left_on_the_disk(tmp_path: Path) -> None:
+    pack.save_model(linear(), "model")
+    told = {name: value for name, value in os.environ.items() if name not in {"CI", "ORT_DISABLE_TELEMETRY"}}
+    told |= {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""}
+    (tmp_path / "home").mkdir()
+    code = "import pack; pack.pyfunc.load_model('model')"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=told, check=True)
+    assert not [*(tmp_path / "home").rglob("*onnxruntime*")]

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture
 def mlflow(tmp_path: Path) -> Callable[[str], Any]:
     """Run a script in MLflow's interpreter and answer what it assigned to `answer`, through JSON."""
-    python = _interpreter()
+    python = interpreter()
 
     def run(script: str) -> Any:
         path = tmp_path / "script.py"
@@ -50,7 +50,7 @@ class MlflowServer:
 
 @pytest.fixture(scope="module")
 def mlflow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    python = _interpreter()
+    python = interpreter()
     home = tmp_path_factory.mktemp("mlflow")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -84,7 +84,7 @@ def mlflow_server(mlflow_process: MlflowServer) -> MlflowServer:
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if server.poll() is not None:
             break
         try:
@@ -95,7 +95,8 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"MLflow's server did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
 
 
-def _interpreter() -> Path:
+def interpreter() -> Path:
+    """The Python that has MLflow; a test is skipped where there is none."""
     python = Path(os.environ.get("PACK_TEST_MLFLOW_PYTHON", ROOT / ".venv-mlflow/bin/python"))
     if not python.exists():
         pytest.skip("no environment with MLflow: make .venv-mlflow/.done, or set PACK_TEST_MLFLOW_PYTHON")

@@ -92,9 +92,9 @@ def test_a_word_that_is_no_policy_is_refused() -> None:
 
 
 def test_a_verifier_lets_a_signed_model_in(of_a_stranger: Path) -> None:
-    assert admit(of_a_stranger, Policy("signed", verifiers=(lambda home: True,)), "it is a pickle").may_run_code
+    assert admit(of_a_stranger, Policy("signed", verifiers=(lambda report: "us",)), "it is a pickle").may_run_code
     with pytest.raises(Untrusted):
-        admit(of_a_stranger, Policy("signed", verifiers=(lambda home: False,)), "it is a pickle")
+        admit(of_a_stranger, Policy("signed", verifiers=(lambda report: None,)), "it is a pickle")
 
 
 def test_whose_a_model_is_shows_before_it_is_read(pickled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
