@@ -11,7 +11,11 @@ from pack.cli.table import as_json, moment, show, show_json
 from pack.cli.words import Age
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pack.artifacts.entries import Entry
+    from pack.envs.kept import Kept
+    from pack.images.oci.kept import Stored
 
 
 @click.group(cls=LazyGroup)
@@ -28,7 +32,7 @@ def cache() -> None:
 @cache.command(name="list")
 @as_json
 def list_cache(as_json: bool) -> None:
-    """List the files and folders that were downloaded, the one used last first.
+    """List what was downloaded, and the environments and layers of images that were made; what was used last first.
 
     \b
     Example:
@@ -38,15 +42,16 @@ def list_cache(as_json: bool) -> None:
     from pack.artifacts.cache import listed, usage
     from pack.artifacts.progress import readable
     from pack.artifacts.shelves import shelves
+    from pack.envs import kept
+    from pack.images.oci.kept import Shelf
 
-    found = listed()
+    every = [*map(_download, listed()), *map(_environment, kept.listed()), *map(_layer, Shelf.mine().listed())]
+    found = sorted(every, key=lambda one: one["last_used"], reverse=True)
     if as_json:
-        show_json([_facts(entry) for entry in found])
+        show_json(found)
         return
-    rows = [
-        (readable(entry.size), len(entry.files), moment(round(entry.used * 1000)), entry.location) for entry in found
-    ]
-    show(("size", "files", "last used", "from"), rows, empty="nothing was downloaded yet")
+    rows = [(readable(one["size"]), one["files"], moment(one["last_used"]), one["location"]) for one in found]
+    show(("size", "files", "last used", "what"), rows, empty="nothing is kept yet")
     click.echo(f"\n{readable(usage())} of {readable(settings.cache_limit())} in {shelves().root}")
 
 
@@ -58,6 +63,8 @@ def list_cache(as_json: bool) -> None:
 def clean_cache(older_than: int | None, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Remove what is over the limit, and what killed processes left. What a process uses stays.
 
+    Environments and layers of images have no limit; they go by their age, or with --all.
+
     \b
     Example:
       pack cache clean --older-than 7d --dry-run
@@ -65,18 +72,27 @@ def clean_cache(older_than: int | None, everything: bool, dry_run: bool, as_json
     """
     from pack.artifacts.cache import clean
     from pack.artifacts.progress import readable
+    from pack.envs import kept
+    from pack.images.oci.kept import Shelf
 
-    age = None if older_than is None else older_than / 1000
-    done = clean(older_than=age, everything=everything, dry_run=dry_run)
+    chosen: dict[str, Any] = {
+        "older_than": None if older_than is None else older_than / 1000,
+        "everything": everything,
+        "dry_run": dry_run,
+    }
+    downloads, environments, layers = clean(**chosen), kept.clean(**chosen), Shelf.mine().clean(**chosen)
+    made = [*map(_environment, environments[0]), *map(_layer, layers[0])]
+    removed = [*map(_download, downloads.removed), *made]
+    in_use = [*map(_download, downloads.in_use), *map(_environment, environments[1]), *map(_layer, layers[1])]
+    freed = downloads.freed + sum(one["size"] for one in made)
     if as_json:
-        removed, in_use = ([_facts(entry) for entry in entries] for entries in (done.removed, done.in_use))
-        show_json({"dry_run": dry_run, "bytes": done.freed, "removed": removed, "in_use": in_use})
+        show_json({"dry_run": dry_run, "bytes": freed, "removed": removed, "in_use": in_use})
         return
-    for entry in done.removed:
-        click.echo(f"{readable(entry.size)}  {entry.location!a}")
-    click.echo(f"{'would free' if dry_run else 'freed'} {readable(done.freed)}")
-    if done.in_use:
-        click.echo(f"{len(done.in_use)} in use by a process stay")
+    for one in removed:
+        click.echo(f"{readable(one['size'])}  {one['location']!a}")
+    click.echo(f"{'would free' if dry_run else 'freed'} {readable(freed)}")
+    if in_use:
+        click.echo(f"{len(in_use)} in use by a process stay")
 
 
 @cache.command(name="verify")
@@ -97,11 +113,23 @@ def verify_cache() -> None:
     click.echo("OK")
 
 
-def _facts(entry: Entry) -> dict[str, Any]:
+def _download(entry: Entry) -> dict[str, Any]:
+    return _facts(entry.location, entry.home / "files", entry.size, len(entry.files), entry.used)
+
+
+def _environment(one: Kept) -> dict[str, Any]:
+    return _facts(f"environment of {one.what}", one.home, one.size, None, one.used)
+
+
+def _layer(one: Stored) -> dict[str, Any]:
+    return _facts(f"image {one.path.parent.name} {one.path.name[:19]}", one.path, one.size, 1, one.used)
+
+
+def _facts(location: str, path: Path, size: int, files: int | None, used: float) -> dict[str, Any]:
     return {
-        "location": entry.location,
-        "size": entry.size,
-        "files": len(entry.files),
-        "last_used": round(entry.used * 1000),
-        "path": str(entry.home / "files"),
+        "location": location,
+        "size": size,
+        "files": files,
+        "last_used": round(used * 1000),
+        "path": str(path),
     }

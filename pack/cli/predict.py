@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pack.cli.elsewhere import run_again
+from pack.cli.elsewhere import settle
 from pack.cli.table import model_uri, trust_option
 from pack.cli.words import env_manager
 from pack.errors import InvalidValue, NotFound
@@ -39,8 +39,7 @@ def predict(
     Example:
       pack predict -m models:/churn@champion -i customers.csv -o scores.csv
     """
-    if env_manager != "local":
-        run_again(model_uri, env_manager, trust=trust)
+    settle([model_uri], env_manager, trust=trust)
     from pack.pyfunc import load_model
     from pack.serving.scoring import Scorer
 

@@ -76,8 +76,9 @@ force = click.option("--force", is_flag=True, help="Do it although something sta
 reason = click.option("--reason", help="Why, for the alias's history.")
 env_manager = click.option(
     "--env-manager",
-    type=click.Choice(["local", "uv", "virtualenv"]),
-    default="local",
+    type=click.Choice(["auto", "local", "uv", "virtualenv", "conda"]),
+    default="auto",
     show_default=True,
-    help="Where to run: in this environment, or in one that is made of what the model needs.",
+    help="Where to run: here (local), or in an environment made of what the model needs. auto is here if that is all "
+    "installed, else by uv.",
 )

@@ -81,6 +81,11 @@ def read_environment(home: Path) -> Environment:
     return Environment(str(found.get("python") or platform.python_version()), tuple(build), tuple(requirements), pinned)
 
 
+def read_conda(home: Path) -> dict[str, Any] | None:
+    """The conda file of a model directory, unchecked; None where there is none."""
+    return _yaml(home / CONDA)
+
+
 def from_conda(conda: Mapping[str, Any]) -> Environment:
     """The environment that a conda file describes, without conda; packages that only conda has are left out."""
     python = platform.python_version()

@@ -22,7 +22,7 @@ from pack.envs.locking import Lock, Pin, lock
 from pack.envs.making import Recipe
 from pack.envs.targets import Target
 from pack.envs.wheels import wheel_of_pack
-from pack.errors import InvalidState, Unavailable
+from pack.errors import Damaged, InvalidState, Unavailable
 from pack.version import __version__
 from tests import models
 
@@ -97,7 +97,7 @@ def test_what_a_killed_process_left_is_made_again(small: Lock, tmp_path: Path, c
 
 def test_a_file_with_another_hash_is_refused(small: Lock, cache: Path) -> None:
     others = tuple(Pin(one.name, one.version, ("0" * 64,)) for one in small.packages)
-    with pytest.raises(InvalidState, match=r"(?i)hash"):
+    with pytest.raises(Damaged, match=r"(?i)hash"):
         making.python_for(Recipe.of(Lock(small.target, small.source, others)))
     assert not list(cache.glob("*/pack-ready"))
 
