@@ -42,13 +42,16 @@ _VERBS = ("download_artifacts", "list_artifacts", "load_dict", "load_image", "lo
 
 
 class Location(Protocol):
-    """Finds what a `runs:` or `models:` URI stands for on this disk."""
+    """Finds what a `runs:` or `models:` URI stands for."""
 
-    def path(self, uri: Uri) -> Path:
-        """The file or folder; raises `NotFound` where there is none."""
+    def where(self, uri: Uri) -> PathUri | StoreUri:
+        """Where the file or folder lies: on this disk, or in a store; raises `NotFound` where there is none."""
 
     def pinned(self, uri: Uri) -> Uri:
         """The URI of exactly what this one leads to now."""
+
+    def digest(self, uri: Uri) -> str | None:
+        """The digest that was recorded for it; None where there is no such record."""
 
 
 def local_path(
@@ -82,12 +85,13 @@ def local_path(
 
 def found(uri: Uri, *, allow: Patterns = None, ignore: Patterns = None, progress: Progress | None = None) -> Path:
     """The file or folder that a parsed URI leads to; raises `NotFound` where there is nothing."""
-    if isinstance(uri, StoreUri):
+    place = _where(uri)
+    if isinstance(place, StoreUri):
         from pack.artifacts.cache import fetch
 
-        store, below = _remote(uri)
+        store, below = _remote(place)
         return fetch(store, below, allow=allow, ignore=ignore, progress=progress)
-    path = uri.path.expanduser() if isinstance(uri, PathUri) else _location(uri).path(uri)
+    path = place.path.expanduser()
     if not os.path.exists(path):  # noqa: PTH110 - says no to a name that is too long, where Path raises
         raise NotFound(
             f"there is nothing at {str(uri)!a}",
@@ -109,25 +113,54 @@ def pinned(uri: str | Path) -> Uri:
     return _location(parsed).pinned(parsed) if isinstance(parsed, ModelUri) else parsed
 
 
+def registered_digest(uri: str | Path | Uri) -> str | None:
+    """The digest that a registered version was recorded with; None where there is no such record.
+
+    >>> registered_digest("models:/churn@champion")  # doctest: +SKIP
+    '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'
+    """
+    parsed = uris.parse(uri) if isinstance(uri, (str, Path)) else uri
+    return _location(parsed).digest(parsed) if isinstance(parsed, ModelUri) else None
+
+
+def fetch_to(uri: str | Path | Uri, target: Path) -> None:
+    """Put a copy of the file or folder behind a URI at `target`, which must not exist yet.
+
+    What lies elsewhere comes straight to its place, past the cache. Raises `NotFound` where there is nothing.
+    """
+    place = _where(uris.parse(uri) if isinstance(uri, (str, Path)) else uri)
+    if isinstance(place, StoreUri):
+        store, below = _remote(place)
+        store.get(below, target)
+        return
+    from pack.artifacts.copies import copied
+
+    copied(found(place), target)
+
+
 def listing(uri: str | Path) -> list[FileInfo]:
     """What lies directly in the folder behind a URI, by paths below it; empty for a file, and where there is nothing.
 
     >>> [entry.path for entry in listing("models:/churn@champion")]  # doctest: +SKIP
     ['MLmodel', 'model.skops', 'requirements.txt']
     """
-    parsed = uris.parse(uri)
-    if isinstance(parsed, StoreUri):
-        store, below = _remote(parsed)
-        start = len(below) + 1 if below else 0
-        return [FileInfo(entry.path[start:], entry.is_dir, entry.file_size) for entry in store.list(below)]
     from pack.artifacts.local import LocalStore
 
     try:
-        return LocalStore(found(parsed)).list()
+        place = _where(uris.parse(uri))
+        if isinstance(place, StoreUri):
+            store, below = _remote(place)
+            start = len(below) + 1 if below else 0
+            return [FileInfo(entry.path[start:], entry.is_dir, entry.file_size) for entry in store.list(below)]
+        return LocalStore(found(place)).list()
     except NotFound as error:
         if "below" in error.facts:  # the run or model is there, and has nothing at this path
             return []
         raise
+
+
+def _where(uri: Uri) -> PathUri | StoreUri:
+    return uri if isinstance(uri, (PathUri, StoreUri)) else _location(uri).where(uri)
 
 
 def _remote(uri: StoreUri) -> tuple[RemoteStore, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pack import folders
 from pack.artifacts import entries
 from pack.artifacts.blobs import NEW, seal
 from pack.artifacts.cleaning import clean as clean
@@ -21,7 +22,7 @@ from pack.artifacts.cleaning import listed as listed
 from pack.artifacts.cleaning import tidy
 from pack.artifacts.cleaning import usage as usage
 from pack.artifacts.cleaning import verify as verify
-from pack.artifacts.entries import Kept, private
+from pack.artifacts.entries import Kept
 from pack.artifacts.landing import Landing
 from pack.artifacts.parallel import each
 from pack.artifacts.patterns import Patterns, chosen
@@ -102,7 +103,7 @@ class _Fetch:
     def _file(self, name: str, info: FileInfo) -> Kept:
         """Fetch one file, unless the one that is here is still the same."""
         target = self.place / "entry" / "files" / name
-        private(target.parent)
+        folders.private(target.parent)
         held = self._held(name, info, target)
         beside = self.place / secrets.token_hex(8) if held else target
         try:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pack.artifacts.blobs import NEW, unchanged
 from pack.artifacts.store import Validator
+from pack.folders import private
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -114,13 +115,6 @@ def mend(home: Path, fresh: Path, files: Mapping[str, Kept]) -> None:
         if not unchanged(path, kept.size):
             private(path.parent)
             (fresh / "files" / name).replace(path)
-
-
-def private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user only."""
-    if not folder.is_dir():
-        private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

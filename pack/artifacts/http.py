@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from pack import settings
 from pack.artifacts.credentials import split
 from pack.artifacts.download import Download
 from pack.artifacts.landing import Landing
+from pack.artifacts.parallel import each
 from pack.artifacts.store import FileInfo, Tell, Validator
 from pack.artifacts.transport import Transport, receive, trying
 from pack.artifacts.walk import MAX_FILES, walk
-from pack.errors import InvalidUri, InvalidValue, NotFound, StorageFailed, TooLarge
+from pack.errors import InvalidState, InvalidUri, InvalidValue, NotFound, StorageFailed, TooLarge
 from pack.uris import StoreUri, relative_path
 
 _API = "/api/2.0/mlflow-artifacts/artifacts"
@@ -86,13 +88,16 @@ class HttpStore:
             raise InvalidValue(f"{target} exists already", hint="give a new path, or remove it")
         files = walk(self, path) if path else walk(self)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.parent / f".new-{secrets.token_hex(8)}"
+        beside, stop = target.parent / f".new-{secrets.token_hex(8)}", threading.Event()
+
+        def get_one(file: FileInfo) -> None:
+            place = beside / file.path[len(path) :].lstrip("/") if files else beside
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as out:
+                self.download(file.path, Landing(out), tell=lambda *_: _go_on_unless(stop))
+
         try:
-            for file in files or [FileInfo(relative_path(path), is_dir=False, file_size=None)]:
-                place = beside / file.path[len(path) :].lstrip("/") if files else beside
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with place.open("xb") as out:
-                    self.download(file.path, Landing(out), tell=lambda *_: None)
+            each(get_one, files or [FileInfo(relative_path(path), is_dir=False, file_size=None)], stop=stop)
             beside.rename(target)
         except BaseException:
             shutil.rmtree(beside) if beside.is_dir() else beside.unlink(missing_ok=True)
@@ -151,6 +156,11 @@ class HttpStore:
         with self._transport.ask("GET", url) as answer:
             receive(answer, Landing(data), _LISTING_LIMIT, lambda *_: None)
         return data.getvalue()
+
+
+def _go_on_unless(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise InvalidState("another file could not be fetched")
 
 
 def _files_of(body: bytes) -> list[Any]:

@@ -10,17 +10,16 @@ work      what is on its way, by lease
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pack import settings
+from pack import folders, settings
 from pack.artifacts import entries
 from pack.artifacts.blobs import Blobs
-from pack.artifacts.entries import Kept, private
+from pack.artifacts.entries import Kept
 from pack.artifacts.leases import Leases
 from pack.errors import InvalidValue, StorageFailed
 from pack.locks import locked
@@ -40,10 +39,10 @@ class Shelves:
         self.leases = Leases(root / "leases")
         self.work = root / "work"
         with storage():
-            private(root)
-            _check_owner(root)
+            folders.private(root)
+            folders.check_owner(root)
             for folder in (self.blobs.root, self.sources, self.locks, self.leases.root, self.work):
-                private(folder)
+                folders.private(folder)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -66,7 +65,7 @@ class Shelves:
         home = source / entries.content_name(files)
         entries.write(fresh, address, files)
         with locked(self.gate, exclusive=False):
-            private(source)
+            folders.private(source)
             try:
                 fresh.rename(home)
             except OSError:
@@ -111,12 +110,3 @@ def _place() -> Path:
     if not found.is_absolute():
         raise StorageFailed("this user has no home folder to keep downloads in", hint=_ELSEWHERE)
     return found
-
-
-def _check_owner(folder: Path) -> None:
-    """See that nobody else can read or write in a folder, whoever made it."""
-    status = folder.stat()
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        raise StorageFailed(f"the cache in {str(folder)!a} belongs to another user", hint=_ELSEWHERE)
-    if status.st_mode & 0o077:
-        folder.chmod(0o700)

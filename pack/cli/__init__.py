@@ -21,6 +21,8 @@ COMMANDS = {
     "env": ("pack.cli.env:env", "What a model needs to run: check it here, lock it for anywhere."),
     "sign": ("pack.cli.sign:sign", "Sign a model: with a key, a certificate, or keyless."),
     "sbom": ("pack.cli.sbom:sbom", "Write a model's bill of materials (CycloneDX)."),
+    "fetch": ("pack.cli.fetch:fetch", "Put a model into a folder, proved by its digest."),
+    "generate-k8s": ("pack.cli.generate_k8s:generate_k8s", "Write the manifests that serve a model in Kubernetes."),
     "flavors": ("pack.cli.flavors:flavors", "The kinds of models, and what is installed for them."),
     "convert": ("pack.cli.convert:convert", "Make an ONNX model of one, proved to answer alike."),
     "diff": ("pack.cli.diff:diff", "Compare the signatures of two models."),

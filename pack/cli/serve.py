@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pack import settings
-from pack.cli.elsewhere import run_again
+from pack.cli.elsewhere import settle
 from pack.cli.table import trust_option
 from pack.cli.words import env_manager
 
@@ -183,19 +183,19 @@ def serve(
     is busy are scored in one call, where its rows are independent. Stops on SIGTERM or Ctrl-C after finishing the
     requests in flight; exits with 0.
     """
-    if env_manager != "local":
-        run_again(_only(named_models(models)), env_manager, trust=trust)
+    named = named_models(models)
+    if env_manager not in {"auto", "local"} or not (lazy or max_model_bytes):
+        settle(list(named.values()), "local" if no_conda else env_manager, trust=trust)
     from pack.serving import check_installed
 
     check_installed()
     from pack.serving.batching import Limits
     from pack.serving.options import Options
     from pack.serving.rehearsal import Rehearsal
-    from pack.web import run
+    from pack.web import logs, run
     from pack.web.prefix import checked_prefix
     from pack.web.tls import certificate
 
-    named = named_models(models)
     bound = host or settings.serve_host()
     keys = keys_of(auth_file, wanted=auth)
     run.check_bind(bound, allow_unauthenticated=allow_unauthenticated, authenticated=keys is not None)
@@ -205,6 +205,7 @@ def serve(
         certificate=certificate(tls_cert, tls_key),
         prefix=checked_prefix(root_path or "", taken=_OWN_PATHS),
         proxies=tuple(run.check_proxy(one) for one in proxies),
+        drain=settings.serve_drain(),
     )
     listener = run.bind(bound, settings.serve_port() if port is None else port)
     limits = Limits(max_rows=batch_max_rows, wait=batch_wait_ms / 1000, queue=max_queue, joins=not no_batching)
@@ -218,7 +219,8 @@ def serve(
         lazy=lazy or max_model_bytes is not None,
         max_model_bytes=max_model_bytes,
         capture=None if capture is None else capture_of(capture, capture_share, capture_redact),
-        access_log=access_log,
+        access_log=access_log or settings.access_log(),
+        also=further_paths(),
     )
     shown = f"[{bound}]" if ":" in bound else bound
     where = f"{running.scheme}://{shown}:{listener.getsockname()[1]}{running.prefix}"
@@ -228,36 +230,48 @@ def serve(
             named,
             max_body=max_body,
             timeout=timeout,
-            allowed_hosts=(bound, *allowed_hosts),
+            allowed_hosts=(bound, *allowed_hosts, *settings.serve_hosts()),
             trust=trust or None,
             options=replace(options, metrics_folder=folder),
             keys=keys,
         )
         say = f"serving {', '.join(models)} at {where}"
-        log()
-        run.run(build, listener, ready=lambda: click.echo(say), options=running)
+        logs.start()
+        run.run(build, listener, ready=partial(_say, say), options=running)
 
 
-def _only(named: dict[str, str]) -> str:
-    """The URI of the model, where there is but one: an environment is made for one model."""
-    if len(named) > 1:
-        raise click.BadParameter("an environment is made for one model; serve each by itself", param_hint="-m")
-    return next(iter(named.values()))
+def _say(text: str) -> None:
+    """Say that requests are taken: to who reads along, or in the log."""
+    if settings.log_format() == "json":
+        import logging
+
+        logging.getLogger("pack.serving").info(text)
+    else:
+        click.echo(text)
+
+
+def further_paths() -> dict[str, str]:
+    """Paths that a platform chose, and those that they stand for; raises `InvalidValue` for what is no path."""
+    from pack.errors import InvalidValue
+
+    found = {}
+    for setting, meant in ((settings.predict_route, "/invocations"), (settings.health_route, "/ping")):
+        path = setting()
+        if path is None:
+            continue
+        if not path.startswith("/") or not path.isprintable() or set(path) & set("?# "):
+            raise InvalidValue(f"{setting.name} is {path!a:.100}, and no path", hint="give one like /v1/churn:predict")
+        found[path] = meant
+    return found
 
 
 def built(*arguments: Any, **options: Any) -> Starlette:
     """The application, in each process that serves."""
     from pack.serving import app
+    from pack.web import logs
 
-    log()
+    logs.start()
     return app(*arguments, **options)
-
-
-def log() -> None:
-    """Write what is worth a line to standard error."""
-    import logging
-
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 
 
 @contextmanager

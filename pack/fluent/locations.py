@@ -5,43 +5,64 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from pack.artifacts.registered import ServerRegistry
 from pack.errors import InvalidState, NotFound
 from pack.fluent import state
 from pack.registry import RegistryStore
 from pack.tracking import TrackingStore
-from pack.uris import LoggedModelUri, ModelUri, RunUri, Uri
+from pack.uris import LoggedModelUri, ModelUri, PathUri, RunUri, StoreUri, Uri
 
 
 class RunLocation:
     """A path below a run's artifacts, or a model that the run logged under that name."""
 
-    def path(self, uri: Uri) -> Path:
+    def where(self, uri: Uri) -> PathUri | StoreUri:
         """The file or folder; raises `NotFound` where there is none, `InvalidState` for a deleted run."""
         if not isinstance(uri, RunUri):
             raise NotFound(f"{uri} is no runs: URI")
-        return run_path(state.tracking(), uri)
+        return PathUri(run_path(state.tracking(), uri))
 
     def pinned(self, uri: Uri) -> Uri:
         """The same: files of a run stay where they are."""
         return uri
 
+    def digest(self, uri: Uri) -> str | None:
+        """None: runs keep no digests."""
+        return None
+
 
 class ModelLocation:
-    """A registered version by number, alias, stage or `latest`, or a logged model by its id."""
+    """A registered version by number, alias, stage or `latest`, here or on a server, or a logged model by its id."""
 
-    def path(self, uri: Uri) -> Path:
+    def where(self, uri: Uri) -> PathUri | StoreUri:
         """The model's directory, or what lies below it; raises `NotFound` where there is none."""
         if isinstance(uri, LoggedModelUri):
-            return logged_path(state.tracking(), uri)
+            return PathUri(logged_path(state.tracking(), uri))
         if not isinstance(uri, ModelUri):
             raise NotFound(f"{uri} is no models: URI")
-        return version_path(state.registry(), uri)
+        server = _server()
+        return PathUri(version_path(state.registry(), uri)) if server is None else server.where(uri)
 
     def pinned(self, uri: Uri) -> Uri:
         """The version behind an alias, a stage or `latest`; raises `NotFound` where there is none."""
         if not isinstance(uri, ModelUri):
             return uri
-        return ModelUri(uri.name, version=state.registry().resolve(uri).version, path=uri.path)
+        server = _server()
+        version = state.registry().resolve(uri).version if server is None else server.version(uri)
+        return ModelUri(uri.name, version=version, path=uri.path)
+
+    def digest(self, uri: Uri) -> str | None:
+        """The digest that a version was registered with; None where there is no such record."""
+        if not isinstance(uri, ModelUri):
+            return None
+        server = _server()
+        return state.registry().resolve(uri).digest if server is None else server.digest(uri)
+
+
+def _server() -> ServerRegistry | None:
+    """The server where models are registered; None where that is a store of this machine."""
+    address = state.registry_address()
+    return None if address is None else ServerRegistry(address)
 
 
 def path_in(tracking: TrackingStore, registry: RegistryStore, uri: Uri) -> Path | None:

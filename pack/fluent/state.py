@@ -102,6 +102,12 @@ def get_registry_uri() -> str:
     return place_of(_registry_uri or settings.registry_uri() or _tracking_uri or settings.tracking_uri()).uri
 
 
+def registry_address() -> str | None:
+    """The address of the server where models are registered; None where that is a store of this machine."""
+    text = _registry_uri or settings.registry_uri() or _tracking_uri or settings.tracking_uri()
+    return text if text and text.lower().startswith(("http://", "https://")) else None
+
+
 def tracking() -> TrackingStore:
     """The tracking store in use."""
     # Asked for by every call that records: what decides is compared, and looked up only when it changed.

@@ -26,6 +26,7 @@ from pack.serving.front import Front
 from pack.serving.gathering import EVERY, Gathering
 from pack.serving.options import Options, endpoints_of
 from pack.web.access import AccessLog
+from pack.web.also import Also
 from pack.web.answers import answer_error
 from pack.web.auth import KeyGuard, Keys
 from pack.web.hosts import HostGuard
@@ -88,7 +89,9 @@ class ScoringApp(Starlette):
         front = Front(super().build_middleware_stack(), self.state.endpoints.by_path(), self.max_body, self.budget)
         known: ASGIApp = front if self.keys is None else KeyGuard(front, self.keys)
         guarded: ASGIApp = known if self.hosts is None else HostGuard(known, self.hosts)
-        return traced(AccessLog(guarded) if self.state.options.access_log else guarded)
+        also = self.state.options.also
+        reached = Also(guarded, also) if also else guarded
+        return traced(AccessLog(reached) if self.state.options.access_log else reached)
 
     async def body(self, request: Request) -> bytes:
         """The body of a request; raises `TooLarge`, or `Unavailable` where those in flight are too large already."""

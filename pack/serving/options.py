@@ -35,7 +35,7 @@ class Options:
 
     `follow_every` is in seconds, `shadow_deadline` too. With `lazy` a model is loaded by its first request, and with
     `max_model_bytes` those that were not used for longest are let go of when the files of all are larger. Workers add
-    up their metrics through `metrics_folder`.
+    up their metrics through `metrics_folder`. `also` has further paths, and those that they stand for.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -50,6 +50,7 @@ class Options:
     capture: CapturePlan | None = None
     access_log: bool = False
     metrics_folder: Path | None = None
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def endpoints_of(models: Mapping[str, Given], trust: Any, options: Options) -> Endpoints:

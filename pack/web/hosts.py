@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pack.web.refusals import Refusal, send_refusal
 
 _LOOPBACK = frozenset({"localhost"})
+# In place of a name: the server answers for every one, where something in front of it knows better.
+ANY = "*"
 # Verdicts are kept for so many spellings: every request of one client has the same.
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 256
 _READS = frozenset({"GET", "HEAD"})
@@ -77,7 +79,7 @@ class HostGuard:
         return found
 
     def _judged(self, name: str | None) -> bool:
-        return name is not None and (name in self.allowed or is_address(name))
+        return name is not None and (name in self.allowed or is_address(name) or ANY in self.allowed)
 
 
 def comes_from_elsewhere(scope: Scope) -> bool:

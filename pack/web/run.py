@@ -21,20 +21,23 @@ from pack.web.tls import Certificate
 if TYPE_CHECKING:
     from pack.web.server import Tie
 
-DRAIN_SECONDS = 30
 # Open files: as many as the system lets us have, up to this; and those that are no connections.
 _MOST_FILES, _OTHER_FILES = 65_536, 128
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to serve: processes, seconds that a request may take, TLS, a proxy's prefix and address, clients' limits."""
+    """How to serve: processes, seconds that a request may take, TLS, a proxy's prefix and address, clients' limits.
+
+    `drain` are the seconds that requests in flight have once a stop was asked for.
+    """
 
     workers: int = 1
     timeout: float = 60.0
     certificate: Certificate | None = None
     prefix: str = ""
     proxies: tuple[str, ...] = ()
+    drain: int = 30
     limits: ClientLimits = field(default_factory=ClientLimits)
 
     @property
@@ -135,7 +138,7 @@ def serve(
         proxy_headers=bool(options.proxies),
         forwarded_allow_ips=list(options.proxies),
         lifespan="on",
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=options.drain,
         ssl_certfile=None if certificate is None else certificate.chain,
         ssl_keyfile=None if certificate is None else certificate.key,
     )

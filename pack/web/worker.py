@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from pack.errors import InvalidState, PackError
 from pack.web.accepting import Load
-from pack.web.run import DRAIN_SECONDS, Options, serve
+from pack.web.run import Options, serve
 
 # Seconds beyond those of a drain after which a worker that does not end is killed.
 _GRACE = 5.0
@@ -37,7 +37,7 @@ class Worker:
 
     def __init__(self, build: Build, listener: socket.socket, options: Options, *, load: Load) -> None:
         context = get_context("spawn")
-        self.load = load
+        self.load, self._drain = load, options.drain
         self.events, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=_work, args=(build, listener, options, theirs, load))
         # Ctrl-C reaches every process of a terminal; it is the supervisor that acts on it.
@@ -81,7 +81,7 @@ class Worker:
 
     def stop(self) -> None:
         """Ask it to finish what is in flight and end."""
-        self.end_by = monotonic() + DRAIN_SECONDS + _GRACE
+        self.end_by = monotonic() + self._drain + _GRACE
         self.pass_on(signal.SIGTERM)
 
     def give_up(self) -> None:
