@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pack.cli import main
+from pack.envs import kept
+from pack.images.oci.kept import Shelf
 from tests.artifacts.proxy import Proxy, running
 
 
@@ -45,7 +47,7 @@ def test_what_was_downloaded_is_listed(downloaded: str) -> None:
 
 
 def test_an_empty_cache_says_so() -> None:
-    assert "nothing was downloaded yet" in run("list").output
+    assert "nothing is kept yet" in run("list").output
     assert run("clean").output == "freed 0 B\n"
     assert run("verify").output == "OK\n"
 
@@ -76,3 +78,21 @@ def test_verifying_finds_what_changed(downloaded: str) -> None:
     assert "OK" not in done.output
     assert "changed:" in done.stderr
     assert "model/b" in done.stderr
+
+
+def test_environments_and_layers_of_images_are_listed_and_cleaned() -> None:
+    environment = kept.root() / "one"
+    environment.mkdir()
+    (environment / kept.READY).write_text("python3.11-linux-amd64 by uv\n")
+    Shelf.mine().land([bytes(500)])
+    Shelf.mine().note("a fact", {"digest": "x"})
+    found = json.loads(run("list", "--json").output)
+    assert sorted(one["location"].rpartition(" ")[0] for one in found) == [
+        "environment of python3.11-linux-amd64 by", "image facts a", "image sha256",
+    ]  # fmt: skip
+    with Shelf.mine().in_use():
+        done = json.loads(run("clean", "--all", "--json").output)
+    assert (len(done["removed"]), len(done["in_use"])) == (1, 2)
+    assert not environment.exists()
+    assert "freed 514 B" in run("clean", "--all").output
+    assert json.loads(run("list", "--json").output) == []
