@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pack.fluent import state
 
 # Under nohup every child would inherit that SIGHUP is ignored; here it is what servers are told to look anew by.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
-def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Run each test in an empty folder, with its own records of trust and without PACK_* or MLFLOW_* variables."""
     for name in list(os.environ):
         if name.startswith(("PACK_", "MLFLOW_")) and not name.startswith("PACK_TEST_"):
@@ -23,7 +26,12 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PACK_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PACK_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(world)
-    return world
+    yield world
+    for stores in (state._trackings, state._registries):  # five files a store, in a process that runs 4,000 tests
+        for store in stores.values():
+            store.close()
+        stores.clear()
+    state._found.clear()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -136,9 +136,7 @@ def test_an_image_serves_locked_down_what_the_model_predicts_here_and_stops_clea
             np.testing.assert_allclose(answered, np.asarray(expected), rtol=1e-5)
         lines = logs(engine, made).splitlines()
         assert not [line for line in lines if not line.startswith('{"time": ')]
-        begun = time.monotonic()
-        engine.docker("stop", "--time", "10", made)
-        assert time.monotonic() - begun < 10
+        engine.docker("stop", "--time", "10", made)  # after ten seconds it kills: that is exit code 137
         assert engine.docker("inspect", "--format", "{{.State.ExitCode}}", made).stdout.strip() == "0"
 
 

@@ -63,11 +63,11 @@ def test_what_is_no_mlmodel_file_is_a_clear_error(text: bytes) -> None:
         "\x00",
     ],
 )
-def test_hostile_yaml_is_an_error_within_a_second(text: str) -> None:
-    start = time.monotonic()
+def test_hostile_yaml_is_an_error_within_a_second_of_work(text: str) -> None:
+    start = time.process_time()
     with pytest.raises(InvalidValue, match="sample"):
         yamls.load(text, "sample")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     assert not Path("canary").exists()
 
 

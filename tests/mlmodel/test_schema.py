@@ -125,11 +125,11 @@ def deep(levels: int) -> str:
     ],
     ids=["wide", "just too wide", "too deep", "very deep", "brackets", "wide object", "hidden depth", "long"],
 )
-def test_a_schema_beyond_the_limits_is_an_error_within_a_second(text: str) -> None:
-    started = time.perf_counter()
+def test_a_schema_beyond_the_limits_is_an_error_within_a_second_of_work(text: str) -> None:
+    started = time.process_time()
     with pytest.raises(InvalidValue):
         Schema.from_json(text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_wide_schema_within_the_limits_is_read() -> None:

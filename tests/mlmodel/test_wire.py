@@ -306,9 +306,9 @@ def test_long_names_are_cut_in_errors() -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_hostile_shapes_are_answered_within_two_seconds(declared: bool) -> None:
+def test_hostile_shapes_are_answered_within_two_seconds_of_work(declared: bool) -> None:
     plan = plan_of(*TWO) if declared else compile_plan(None)
-    start = time.monotonic()
+    start = time.process_time()
     many = [str(place) for place in range(100_000)]
     with pytest.raises(PackError):
         plan.wire_split([*many, *many], [])
@@ -316,7 +316,7 @@ def test_hostile_shapes_are_answered_within_two_seconds(declared: bool) -> None:
         plan_of(*TWO).wire_inputs([{name: 1} for name in many])
     with pytest.raises(PackError):
         plan_of(*TWO).wire_inputs(dict.fromkeys(many, 1))
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_csv_is_read_by_the_declared_types() -> None:

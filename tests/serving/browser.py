@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import select
+import selectors
 import shutil
 import subprocess
 import sys
@@ -120,7 +120,9 @@ class Browser:
 
     def _next(self) -> Any:
         while b"\0" not in self._left:
-            assert select.select([self._read], [], [], 30)[0], "the browser does not answer"
+            with selectors.DefaultSelector() as waiting:  # select() takes no number above 1,023
+                waiting.register(self._read, selectors.EVENT_READ)
+                assert waiting.select(30), "the browser does not answer"
             part = os.read(self._read, 1 << 20)
             assert part, "the browser is gone"
             self._left += part

@@ -317,4 +317,5 @@ def test_what_is_on_its_way_when_the_stop_is_asked_for_is_answered() -> None:
         answers = [read_all(connection) for connection in connections]
     assert {tuple(statuses(answer)) for answer in answers} == {(200,)}
     assert all(b"\r\nconnection: close\r\n" in answer for answer in answers)
+    running.process.wait(30)  # a second signal on its way out would end it as a signal does
     assert running.stop() == (0, "")
